@@ -1,0 +1,76 @@
+import { parseArrayText } from './array-text.ts'
+import type { ColumnType } from './relation.ts'
+import { columnText, type RowImage } from './row-image.ts'
+
+/** What a view's function sees of a column: always something that JSON can hold without loss. */
+export type Value = string | number | boolean | null | readonly Value[] | { readonly [name: string]: Value }
+
+/**
+ * From PostgreSQL's text form:
+ * - boolean: true, false; smallint, integer, oid, real, double precision: number (NaN and infinities: their text)
+ * - bigint, numeric, money: string, as JSON numbers would lose digits
+ * - timestamptz: `2026-11-22T18:48:24.123456Z`, always six fraction digits, UTC; timestamp: the same without `Z`
+ * - json, jsonb: the parsed document; arrays: arrays of the above
+ * - everything else (text, uuid, date, enums, bytea as `\x...`, ranges, types never seen): PostgreSQL's text
+ *
+ * The texts must come from a session with TimeZone UTC, DateStyle ISO, bytea_output hex (runtime/postgres.ts).
+ */
+export function valueOf(type: ColumnType, text: string | null): Value {
+  if (text === null) return null
+  if (type.kind === 'array' && type.element) {
+    const element = type.element
+    return mapNested(parseArrayText(text), (part) => valueOf(element, part))
+  }
+  switch (type.name) {
+    case 'bool':
+      return text === 't' || text === 'true'
+    case 'int2':
+    case 'int4':
+    case 'oid':
+    case 'float4':
+    case 'float8': {
+      const number = Number(text)
+      return Number.isFinite(number) ? number : text
+    }
+    case 'timestamptz':
+      return isoTimestamp(text, 'Z')
+    case 'timestamp':
+      return isoTimestamp(text, '')
+    case 'json':
+    case 'jsonb':
+      return JSON.parse(text) as Value
+    default:
+      return text
+  }
+}
+
+/**
+ * The named columns of a row. undefined if the image lacks one of them: then this is not a row for this view (L3).
+ */
+export function valuesOf(row: RowImage, columns: readonly string[]): Record<string, Value> | undefined {
+  const values: Record<string, Value> = {}
+  for (const column of columns) {
+    const text = columnText(row, column)
+    if (text === undefined) return undefined
+    const type = row.relation.columns[row.relation.columnIndex.get(column) ?? -1]?.type
+    if (!type) return undefined
+    values[column] = valueOf(type, text)
+  }
+  return values
+}
+
+type Nested = readonly (string | null | Nested)[]
+
+function mapNested(parts: Nested, leaf: (text: string | null) => Value): Value {
+  return parts.map((part) => (Array.isArray(part) ? mapNested(part as Nested, leaf) : leaf(part as string | null)))
+}
+
+const TIMESTAMP = /^(\d{4,})-(\d\d)-(\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00)?$/
+
+/** `2026-11-22 18:48:24.5+00` to `2026-11-22T18:48:24.500000Z`; infinity and years BC stay as PostgreSQL has them. */
+function isoTimestamp(text: string, suffix: 'Z' | ''): string {
+  const match = TIMESTAMP.exec(text)
+  if (!match) return text
+  const [, year, month, day, time, fraction = ''] = match
+  return `${year}-${month}-${day}T${time}.${fraction.padEnd(6, '0')}${suffix}`
+}

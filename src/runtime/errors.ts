@@ -1,0 +1,77 @@
+/**
+ * Every failure that TrackOps knows by name: whether trying again can help, and what an operator does about it. What is
+ * not in this table is never retried. Messages say what happened, to what, and what was expected; never a row's values.
+ */
+export type Retry =
+  /** Passes by itself; tried again with growing pauses, without end. */
+  | 'timed'
+  /** Somebody has to do something first; tried again now and then, so that the mend is noticed. */
+  | 'manual'
+  /** The same input will fail again. */
+  | 'never'
+
+interface CatalogEntry {
+  readonly retry: Retry
+  readonly mend: string
+}
+
+export const ERRORS = {
+  CONFIG_INVALID: { retry: 'never', mend: 'Correct the named setting and start again.' },
+  USAGE: { retry: 'never', mend: 'See trackops --help.' },
+  PORT_TAKEN: { retry: 'never', mend: 'Stop the program that listens there, or choose another port with the named variable.' },
+  SERVER_MISSING: { retry: 'never', mend: 'Install the named server, or give the URL of a running one.' },
+  DATA_DIRECTORY_BUSY: { retry: 'never', mend: 'Stop the other trackops that uses this directory, or give another with --data.' },
+  POSTGRES_UNREACHABLE: { retry: 'timed', mend: 'Check that PostgreSQL runs and that the URL, user and password are right.' },
+  POSTGRES_REFUSED: { retry: 'manual', mend: 'Check the role, its password and rights: the server answered and said no.' },
+  POSTGRES_PROTOCOL: { retry: 'timed', mend: 'The connection is made anew. If it comes again, report it with the details.' },
+  WAL_LEVEL: { retry: 'manual', mend: "alter system set wal_level = 'logical', then restart PostgreSQL." },
+  PUBLICATION_MISSING: { retry: 'manual', mend: 'Create the publication again, or let trackops do it: trackops preflight shows the command.' },
+  SLOT_LOST: { retry: 'manual', mend: 'The slot is gone or invalidated: it is made anew, the cache forgotten and warmed.' },
+  SLOT_BUSY: { retry: 'timed', mend: 'Another process reads this slot; stop it, or wait until the server has noticed its end.' },
+  REPLICA_IDENTITY_WEAK: { retry: 'manual', mend: 'alter table ... replica identity full, as trackops preflight prints it.' },
+  DECODE: { retry: 'never', mend: 'The change stream holds something unknown. Report it with the details; the event is set aside.' },
+  HISTORY_CHANGED: { retry: 'timed', mend: 'Nothing: positions of another history are forgotten, and the cache warmed anew.' },
+  REDIS_UNREACHABLE: { retry: 'timed', mend: 'Check that Redis runs and that REDIS_URL is right. Meanwhile readers are served by the database.' },
+  REDIS_REFUSED: { retry: 'timed', mend: 'Redis answered and said no (out of memory, read-only replica, loading): see its reply.' },
+  POSITION_MISMATCH: { retry: 'timed', mend: 'Nothing: the consumer finds out whether Redis lost writes or somebody else owns the position.' },
+  VIEW_FAILED: { retry: 'never', mend: "The view's function threw. Mend it, then: trackops dlq replay." },
+  EVENT_FAILED: { retry: 'never', mend: "The event's function threw. Mend it, then: trackops dlq replay." },
+  DATABASE_BUSY: { retry: 'timed', mend: 'All places for reads of the database are taken: raise the limit, or find out why so many keys are missed.' },
+  TIMEOUT: { retry: 'timed', mend: 'Look at the load of the named server.' },
+} as const satisfies Record<string, CatalogEntry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>
+
+export class TrackOpsError extends Error {
+  override readonly name = 'TrackOpsError'
+  readonly code: ErrorCode
+  /** Positions, table names, ports: what an operator needs to find the place. Never row values. */
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get retry(): Retry {
+    return ERRORS[this.code].retry
+  }
+
+  get mend(): string {
+    return ERRORS[this.code].mend
+  }
+}
+
+/** Unknown errors are never retried: nobody has thought about what a second try would do. */
+export function retryOf(error: unknown): Retry {
+  return error instanceof TrackOpsError ? error.retry : 'never'
+}
+
+/** One line for people: what happened and what to do. */
+export function describeError(error: unknown): string {
+  if (error instanceof TrackOpsError) return `${error.message} [${error.code}] ${error.mend}`
+  return error instanceof Error ? error.message || error.name : String(error)
+}

@@ -1,0 +1,30 @@
+import postgres, { type Sql } from 'postgres'
+
+/**
+ * The session settings that fix PostgreSQL's text forms, so that a value reads the same in the stream and in a query
+ * (debezium-events.md, appendix A).
+ */
+export const TEXT_FORM_SETTINGS = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  lc_monetary: 'C',
+} as const
+
+export interface PostgresPoolOptions {
+  readonly applicationName: string
+  /** Connections at most. Default 10. */
+  readonly maxConnections?: number
+}
+
+/** Connects when first used. Notices are dropped: they belong to whoever runs SQL by hand. */
+export function createPostgresPool(url: string, options: PostgresPoolOptions): Sql {
+  return postgres(url, {
+    max: options.maxConnections ?? 10,
+    onnotice: () => undefined,
+    connect_timeout: 10,
+    connection: { application_name: options.applicationName, ...TEXT_FORM_SETTINGS },
+  })
+}
