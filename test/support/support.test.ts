@@ -30,16 +30,17 @@ test('two test databases do not see each other', async (t) => {
 })
 
 test('an own server keeps committed rows over a kill, and its settings over a restart', async (t) => {
-  const { sql, kill, start, restart } = await ownPostgres(t, { settings: { max_replication_slots: '3' } })
+  const server = await ownPostgres(t, { settings: { max_replication_slots: '3' } })
+  const { sql } = server
   await sql`create table kept (id int)`
   await sql`insert into kept values (1)`
-  await kill()
-  await start()
+  await server.kill()
+  await server.start()
   await waitFor(() => sql`select * from kept`, {
     what: 'the row to be there again',
     until: (rows) => rows.length === 1,
   })
-  await restart()
+  await server.restart()
   const setting = await waitFor(async () => (await sql`show max_replication_slots`)[0], { what: 'an answer' })
   assert.equal(setting['max_replication_slots'], '3')
 })
@@ -66,7 +67,7 @@ test('waitFor says what it waited for and what it saw last', async () => {
   const never = waitFor(() => ({ asked: (asked += 1) }), { what: 'a miracle', timeoutMs: 30, until: () => false })
   await assert.rejects(never, /Waited 30 ms for a miracle; last seen: \{ asked: \d+ \}/)
   const throwing = waitFor(() => Promise.reject(new Error('down')), { what: 'an answer', timeoutMs: 20 })
-  await assert.rejects(throwing, /for an answer; last error: Error: down/)
+  await assert.rejects(throwing, /for an answer; last error: down/)
 })
 
 /** The first lines of the reply, as RESP writes them. */

@@ -33,8 +33,8 @@ export async function waitFor<T>(
       failure = error
     }
     if (performance.now() > deadline) {
-      const last =
-        failure === undefined ? `last seen: ${inspect(seen, { depth: 4 })}` : `last error: ${String(failure)}`
+      const reason = failure instanceof Error ? failure.message : inspect(failure)
+      const last = failure === undefined ? `last seen: ${inspect(seen, { depth: 4 })}` : `last error: ${reason}`
       throw new Error(`Waited ${timeoutMs} ms for ${options.what}; ${last}`, { cause: failure })
     }
     await sleep(options.intervalMs ?? 10)

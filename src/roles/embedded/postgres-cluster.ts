@@ -24,6 +24,17 @@ const LOCATION_FILE = 'postgres.location'
 const OWNER_FILE = 'owner'
 export const POSTGRES_PID_FILE = 'postmaster.pid'
 
+/** The built-in locale sorts by code point, the same on every machine. Any password will do: it listens on loopback only. */
+const INITDB_ARGUMENTS: readonly string[] = [
+  '--username=postgres',
+  '--auth=trust',
+  '--encoding=UTF8',
+  '--locale=C',
+  '--locale-provider=builtin',
+  '--builtin-locale=C.UTF-8',
+  '--no-instructions',
+]
+
 /**
  * `<data>/postgres` where the server's user can get there; else a folder of the system, whose path and a token are
  * written to `<data>/postgres.location`. The token tells whether that folder belongs to this data directory or to an earlier
@@ -72,11 +83,7 @@ export async function ensureCluster(
   rmSync(unfinished, { recursive: true, force: true })
   mkdirSync(unfinished, { mode: 0o700 })
   if (account !== undefined) chownSync(unfinished, account.uid, account.gid)
-  const args = [
-    ...['-D', unfinished, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-instructions'],
-    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-    ...(options.isDurable ? [] : ['--no-sync']),
-  ]
+  const args = [`--pgdata=${unfinished}`, ...INITDB_ARGUMENTS, ...(options.isDurable ? [] : ['--no-sync'])]
   try {
     await promisify(execFile)(binaries.initdb, args, {
       cwd: '/',

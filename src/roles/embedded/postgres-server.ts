@@ -65,9 +65,11 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
     const server = await spawnServer({
       command: binaries.postgres,
       args: [
-        ...['-D', cluster, '-c', `port=${port}`, '-c', `listen_addresses=${LOOPBACK}`],
-        ...['-c', 'unix_socket_directories='],
-      ],
+        ['-D', cluster],
+        ['-c', `port=${port}`],
+        ['-c', `listen_addresses=${LOOPBACK}`],
+        ['-c', 'unix_socket_directories='],
+      ].flat(),
       cwd: dirname(cluster),
       account,
       logFile: options.logFile,

@@ -47,13 +47,17 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Run
   await stopOrphan(pidFile, directory, 'SIGTERM', STOP_TIMEOUT_MS)
   await assertPortFree(port, 'Redis', 'TRACKOPS_REDIS_PORT')
 
-  const settings = { ...DEFAULT_SETTINGS, ...options.settings }
+  const settings = {
+    ...DEFAULT_SETTINGS,
+    ...options.settings,
+    dir: directory,
+    bind: LOOPBACK,
+    port: String(port),
+    daemonize: 'no',
+  }
   const server = await spawnServer({
     command: options.binary,
-    args: [
-      ...['--dir', directory, '--bind', LOOPBACK, '--port', String(port), '--daemonize', 'no'],
-      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-    ],
+    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
     cwd: directory,
     ...(options.environment === undefined ? {} : { environment: options.environment }),
     logFile: options.logFile,
