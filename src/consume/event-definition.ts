@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import type { TransactionSql } from 'postgres'
 
 import type { Row } from '../cache/view.ts'
 import type { DomainEvent } from '../log/domain-event.ts'
@@ -21,7 +21,7 @@ export interface EventDefinition {
    * Adds what only the database knows, for many events at once, in the publishing transaction. What it adds at the
    * first publication counts.
    */
-  readonly enrich?: (sql: Sql, events: readonly DomainEvent[]) => Promise<readonly DomainEvent[]>
+  readonly enrich?: (sql: TransactionSql, events: readonly DomainEvent[]) => Promise<readonly DomainEvent[]>
 }
 
 export interface RowChangeView {

@@ -1,0 +1,28 @@
+import type { Lsn } from '../change/lsn.ts'
+import type { Position } from '../change/position.ts'
+
+/** Facts at a start: what the effects' store holds, and how far back the log still reaches. */
+export interface ResumeFacts {
+  /** The stored position, if it is of this history. */
+  readonly stored: Position | undefined
+  /** The slot's confirmed position: nothing before it can be had again. */
+  readonly resumeLsn: Lsn
+}
+
+/**
+ * What follows from the position that was found (L2).
+ * - continue: the log reaches back to it; what comes again is skipped.
+ * - forget: it is missing, of another history, or behind what the log still has. Between it and the log lie changes that nobody
+ *   will ever deliver: no entry can be trusted.
+ */
+export type Resume =
+  | { readonly kind: 'continue'; readonly from: Position }
+  | { readonly kind: 'forget'; readonly from: Position }
+
+export function decideResume(facts: ResumeFacts): Resume {
+  const { stored, resumeLsn } = facts
+  if (stored === undefined || stored.commitLsn < resumeLsn) {
+    return { kind: 'forget', from: { commitLsn: resumeLsn, ordinal: 0 } }
+  }
+  return { kind: 'continue', from: stored }
+}

@@ -1,0 +1,50 @@
+import type { History } from '../change/change-event.ts'
+import type { Lsn } from '../change/lsn.ts'
+import type { Position } from '../change/position.ts'
+import type { BatchSource } from './batch.ts'
+import type { Visibility } from './visibility.ts'
+
+/** The consumers' names, as the seed's diagram has them, and the consumer groups that they are. */
+export const CONSUMER_GROUPS = {
+  'order-event-consumer': 'debezium-order-consumer',
+  'cache-invalidator': 'debezium-cache-consumer',
+  'cache-warmer': 'debezium-cache-warmer',
+} as const
+
+export type ConsumerName = keyof typeof CONSUMER_GROUPS
+
+/** What a run of the stream gives to every consumer: all of it belongs to one opening of one slot. */
+export interface StreamContext {
+  readonly history: History
+  readonly resumeLsn: Lsn
+  readonly visibility: Visibility
+}
+
+/**
+ * A reader of the change stream with a position of its own. It is run anew whenever the stream is: it finds its stored
+ * position, skips what it has processed, and goes on.
+ */
+export interface StreamConsumer {
+  readonly name: string
+  /**
+   * Processes until the signal aborts or the source ends. Waits out what passes by itself where it can.
+   *
+   * @throws what makes the whole stream begin anew (POSITION_MISMATCH, HISTORY_CHANGED), or must stop it
+   */
+  run(source: BatchSource, context: StreamContext, signal: AbortSignal): Promise<void>
+  /** Everything that commits before this has its effects where a crash can't take them back; null before the first. */
+  durableLsn(): Lsn | null
+  status(): ConsumerStatus
+}
+
+export interface ConsumerStatus {
+  readonly name: string
+  readonly group: string
+  /** Of the last event processed; null before the start. */
+  readonly appliedPosition: Position | null
+  /** Change events processed since the process began. */
+  readonly processedCount: number
+  readonly state: 'stopped' | 'running' | 'waiting'
+  /** Why it waits, for people. */
+  readonly reason: string | null
+}

@@ -1,0 +1,52 @@
+import type { Sql, TransactionSql } from 'postgres'
+
+import type { DomainEvent } from './domain-event.ts'
+
+/** An event as the table holds it. `seq` rises in the order in which events became visible. */
+export interface StoredEvent extends DomainEvent {
+  readonly seq: bigint
+}
+
+/** Events that were published before are left as they are: the first publication counts. Returns how many were new. */
+export async function insertDomainEvents(tx: TransactionSql | Sql, events: readonly DomainEvent[]): Promise<number> {
+  if (events.length === 0) return 0
+  const inserted = await tx`
+    insert into trackops.domain_events (event_id, topic, key, payload)
+    select event_id, topic, key, payload::jsonb
+    from unnest(
+      ${events.map((event) => event.eventId)}::text[],
+      ${events.map((event) => event.topic)}::text[],
+      ${events.map((event) => event.key)}::text[],
+      ${events.map((event) => JSON.stringify(event.payload))}::text[]
+    ) with ordinality as given (event_id, topic, key, payload, nr)
+    order by nr
+    on conflict (event_id) do nothing`
+  return inserted.count
+}
+
+/** The events of a topic behind `afterSeq`, in order. */
+export async function readDomainEvents(
+  sql: Sql,
+  options: { readonly topic: string; readonly afterSeq: bigint; readonly limit: number },
+): Promise<readonly StoredEvent[]> {
+  const rows = await sql<{ seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]>`
+    select seq::text, event_id, topic, key, payload
+    from trackops.domain_events
+    where topic = ${options.topic} and seq > ${options.afterSeq.toString()}::bigint
+    order by seq
+    limit ${options.limit}`
+  return rows.map((row) => ({
+    seq: BigInt(row.seq),
+    eventId: row.event_id,
+    topic: row.topic,
+    key: row.key,
+    payload: row.payload,
+  }))
+}
+
+/** Removes events older than the retention. Readers that are further behind than that have lost them: watch their lag. */
+export async function pruneDomainEvents(sql: Sql, retentionSeconds: number): Promise<number> {
+  const removed = await sql`
+    delete from trackops.domain_events where created_at < now() - make_interval(secs => ${retentionSeconds})`
+  return removed.count
+}

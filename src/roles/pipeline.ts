@@ -1,0 +1,163 @@
+import type { Capture, CaptureStatus } from '../capture/capture.ts'
+import { type Lsn, minLsn } from '../change/lsn.ts'
+import { createFanOut } from '../consume/fan-out.ts'
+import type { ConsumerStatus, StreamConsumer } from '../consume/stream-consumer.ts'
+import type { Visibility } from '../consume/visibility.ts'
+import { backoffDelayMs, pause } from '../runtime/backoff.ts'
+import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+
+export interface PipelineDeps {
+  readonly openCapture: (signal: AbortSignal) => Promise<Capture>
+  readonly createVisibility: (capture: Capture) => Visibility
+  readonly consumers: readonly StreamConsumer[]
+  readonly log: Logger
+}
+
+export interface PipelineOptions {
+  /** How often what is durable is acked to PostgreSQL. Default 500 ms. */
+  readonly ackEveryMs?: number
+  /** How often an idle server is asked how far it has got, so that its slot moves. Default 5 s. */
+  readonly progressEveryMs?: number
+}
+
+/**
+ * Capture and the consumers that share its slot, as one thing that is run. Whatever breaks the stream (a lost slot, a Redis
+ * that fell back, another history) ends one pass; the next opens the slot anew, and every consumer finds from its stored
+ * position what it has to do. There is no other repair path.
+ */
+export interface Pipeline {
+  run(signal: AbortSignal): Promise<void>
+  status(): PipelineStatus
+  /** Makes an idle server report its position soon. */
+  requestProgress(): void
+}
+
+export interface PipelineStatus {
+  readonly state: 'starting' | 'running' | 'waiting' | 'stopped'
+  /** Why it waits, and what to do; null while it runs. */
+  readonly reason: string | null
+  readonly capture: CaptureStatus | null
+  readonly consumers: readonly ConsumerStatus[]
+  readonly passes: number
+}
+
+export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}): Pipeline {
+  const { log, consumers } = deps
+  const ackEveryMs = options.ackEveryMs ?? 500
+  const progressEveryMs = options.progressEveryMs ?? 5_000
+  let capture: Capture | undefined
+  let state: PipelineStatus['state'] = 'starting'
+  let reason: string | null = null
+  let passes = 0
+
+  async function pass(signal: AbortSignal): Promise<void> {
+    const opened = await deps.openCapture(signal)
+    capture = opened
+    const stop = new AbortController()
+    const either = AbortSignal.any([signal, stop.signal])
+    const fanOut = createFanOut(consumers.length)
+    const context = {
+      history: opened.history,
+      resumeLsn: opened.resumeLsn,
+      visibility: deps.createVisibility(opened),
+    }
+    const acking = setInterval(() => ackDurable(opened, consumers), ackEveryMs)
+    const asking = setInterval(() => opened.requestProgress(), progressEveryMs)
+    const pump = async (): Promise<void> => {
+      try {
+        for await (const item of opened.stream(either)) await fanOut.push(item, either)
+      } finally {
+        fanOut.end()
+      }
+    }
+    const parts = [
+      pump(),
+      ...consumers.map(async (consumer, index) => {
+        const source = fanOut.sources[index]
+        if (source) await consumer.run(source, context, either)
+      }),
+    ]
+    state = 'running'
+    reason = null
+    try {
+      await firstFailure(parts, () => stop.abort())
+      ackDurable(opened, consumers)
+    } finally {
+      clearInterval(acking)
+      clearInterval(asking)
+      await opened.close()
+    }
+  }
+
+  return {
+    async run(signal) {
+      let failures = 0
+      while (!signal.aborted) {
+        const startedAt = Date.now()
+        try {
+          passes++
+          await pass(signal)
+          if (!signal.aborted) throw new TrackOpsError('POSTGRES_PROTOCOL', 'the change stream ended by itself')
+        } catch (error) {
+          if (signal.aborted) break
+          if (retryOf(error) === 'never') {
+            state = 'stopped'
+            reason = describeError(error)
+            log.error({ reason }, 'the change stream stopped')
+            throw error
+          }
+          // A pass that ran for a while was well: its failure is a first one.
+          failures = Date.now() - startedAt > 30_000 ? 0 : failures + 1
+          state = 'waiting'
+          reason = describeError(error)
+          const waitMs = isRepairedByRestart(error) && failures < 3 ? 0 : backoffDelayMs(failures)
+          log.warn({ reason, waitMs }, 'the change stream begins anew')
+          await pause(waitMs, signal)
+        }
+      }
+      state = 'stopped'
+    },
+
+    status: () => ({
+      state,
+      reason,
+      capture: capture?.status() ?? null,
+      consumers: consumers.map((consumer) => consumer.status()),
+      passes,
+    }),
+
+    requestProgress: () => capture?.requestProgress(),
+  }
+}
+
+/** L1: the slot is acked up to what every consumer has made durable, and no further. */
+function ackDurable(capture: Capture, consumers: readonly StreamConsumer[]): void {
+  let slowest: Lsn | null = null
+  for (const consumer of consumers) {
+    const durable = consumer.durableLsn()
+    if (durable === null) return
+    slowest = slowest === null ? durable : minLsn(slowest, durable)
+  }
+  if (slowest !== null) capture.ack(slowest)
+}
+
+/** Ends all parts when one fails, waits for all of them, and throws what failed first. */
+async function firstFailure(parts: readonly Promise<void>[], stopAll: () => void): Promise<void> {
+  let failed: { readonly error: unknown } | undefined
+  await Promise.all(
+    parts.map(async (part) => {
+      try {
+        await part
+      } catch (error) {
+        failed ??= { error }
+      }
+      stopAll()
+    }),
+  )
+  if (failed) throw failed.error
+}
+
+function isRepairedByRestart(error: unknown): boolean {
+  return error instanceof TrackOpsError && ['POSITION_MISMATCH', 'HISTORY_CHANGED', 'SLOT_LOST'].includes(error.code)
+}
