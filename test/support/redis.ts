@@ -3,10 +3,9 @@ import { join } from 'node:path'
 
 import { redisBinary } from '../../src/roles/embedded/redis-binary.ts'
 import { startRedisServer } from '../../src/roles/embedded/redis-server.ts'
-import { SILENT } from '../../src/runtime/logger.ts'
 import { defer, type TestScope } from './defer.ts'
 import { onFreePort } from './postgres-cluster.ts'
-import { makeTestDirectory, removeTestDirectory } from './test-directory.ts'
+import { makeTestDirectory, removeTestDirectory, SOFTWARE_DIRECTORY } from './test-directory.ts'
 
 export interface TestRedis {
   /** Stays the same over restarts. */
@@ -27,7 +26,7 @@ export async function testRedis(
   options: { readonly settings?: Readonly<Record<string, string>> } = {},
 ): Promise<TestRedis> {
   const dataDirectory = makeTestDirectory('redis')
-  const located = await redisBinary({ dataDirectory, log: SILENT })
+  const located = await redisBinary({ softwareDirectory: SOFTWARE_DIRECTORY, say: () => undefined })
   const serverOptions = {
     ...located,
     directory: dataDirectory,

@@ -20,6 +20,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** How long recovery may take. Default 300,000. */
   readonly startTimeoutMs?: number
+  /** Ends a start that is under way: the server is stopped, and the start throws. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -74,7 +76,12 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
       account,
       logFile: options.logFile,
     })
-    await untilReady(server, pidFile, port, options.startTimeoutMs ?? 300_000)
+    try {
+      await untilReady(server, pidFile, port, options.startTimeoutMs ?? 300_000, options.signal)
+    } catch (error) {
+      await server.stop('SIGINT', STOP_TIMEOUT_MS, 'SIGQUIT')
+      throw error
+    }
     return server
   }
   const server = await afterOldBackends(start)
@@ -85,7 +92,8 @@ export async function startPostgresServer(options: PostgresServerOptions): Promi
     pid: server.pid,
     exited: server.exited,
     async stop() {
-      await server.stop('SIGINT', STOP_TIMEOUT_MS)
+      // Fast shutdown waits for replication clients; immediate shutdown does not, and recovers at the next start.
+      await server.stop('SIGINT', STOP_TIMEOUT_MS, 'SIGQUIT')
     },
     async kill() {
       await server.stop('SIGKILL', 0)
@@ -116,14 +124,20 @@ async function afterOldBackends(start: () => Promise<ServerProcess>): Promise<Se
 }
 
 /** PostgreSQL says so itself, on the eighth line of its pid file: what `pg_ctl -w` waits for. */
-async function untilReady(server: ServerProcess, pidFile: string, port: number, timeoutMs: number): Promise<void> {
+async function untilReady(
+  server: ServerProcess,
+  pidFile: string,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     if (server.exit() !== null) throw failedStart(server, port)
+    signal?.throwIfAborted()
     const lines = readLines(pidFile)
     if (lines[0]?.trim() === String(server.pid) && lines[7]?.trim() === 'ready') return
     if (Date.now() > deadline) {
-      await server.stop('SIGINT', STOP_TIMEOUT_MS)
       throw new TrackOpsError('TIMEOUT', `PostgreSQL on port ${port} was not ready after ${timeoutMs} ms.`)
     }
     await sleep(20)

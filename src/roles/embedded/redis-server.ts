@@ -22,6 +22,8 @@ export interface RedisServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** How long it may load its data. Default 120,000. */
   readonly startTimeoutMs?: number
+  /** Ends a start that is under way: the server is stopped, and the start throws. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -44,7 +46,7 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Run
   const { directory, port } = options
   mkdirSync(directory, { recursive: true })
   const pidFile = join(directory, PID_FILE)
-  await stopOrphan(pidFile, directory, 'SIGTERM', STOP_TIMEOUT_MS)
+  await stopRedisOrphan(directory)
   await assertPortFree(port, 'Redis', 'TRACKOPS_REDIS_PORT')
 
   const settings = {
@@ -64,9 +66,9 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Run
   })
   writePidFile(pidFile, server.pid)
   try {
-    await untilReady(server, port, options.startTimeoutMs ?? 120_000)
+    await untilReady(server, port, options.startTimeoutMs ?? 120_000, options.signal)
   } catch (error) {
-    await server.stop('SIGKILL', 0)
+    await server.stop('SIGTERM', STOP_TIMEOUT_MS)
     clearPidFile(pidFile)
     throw error
   }
@@ -85,10 +87,21 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Run
   }
 }
 
-async function untilReady(server: ServerProcess, port: number, timeoutMs: number): Promise<void> {
+/** Stops the server that an earlier process of ours left running on this directory, if there is one. */
+export async function stopRedisOrphan(directory: string): Promise<void> {
+  await stopOrphan(join(directory, PID_FILE), directory, 'SIGTERM', STOP_TIMEOUT_MS)
+}
+
+async function untilReady(
+  server: ServerProcess,
+  port: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     if (server.exit() !== null) throw failedStart(server, port)
+    signal?.throwIfAborted()
     const reply = await ping(port)
     if (reply.startsWith('+PONG')) return
     if (Date.now() > deadline) {

@@ -31,8 +31,8 @@ export interface ServerProcess {
   /** Null while it runs. */
   exit(): ServerExit | null
   signal(name: NodeJS.Signals): void
-  /** Asks with the given signal, and kills it where it has not gone in time. */
-  stop(name: NodeJS.Signals, timeoutMs: number): Promise<ServerExit>
+  /** Asks with the given signal; where it has not gone in time, with the second one (SIGKILL), and kills it 6 s later. */
+  stop(name: NodeJS.Signals, timeoutMs: number, second?: NodeJS.Signals): Promise<ServerExit>
   /** What it wrote since it was started, at most the last 20 lines. */
   lastLines(): string[]
 }
@@ -51,6 +51,7 @@ export interface RunningServer {
 
 /** A log is kept as `.1` and begun anew when a server starts and finds more than this. */
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024
+const KILL_AFTER_MS = 6000
 const QUOTED_BYTES = 8 * 1024
 const QUOTED_LINES = 20
 
@@ -84,11 +85,15 @@ export async function spawnServer(options: ServerCommand): Promise<ServerProcess
     exited,
     exit: () => exit,
     signal: (name) => void child.kill(name),
-    async stop(name, timeoutMs) {
+    async stop(name, timeoutMs, second = 'SIGKILL') {
+      if (exit !== null) return exit
       child.kill(name)
-      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+      const timers = [
+        setTimeout(() => child.kill(second), timeoutMs),
+        setTimeout(() => child.kill('SIGKILL'), timeoutMs + KILL_AFTER_MS),
+      ]
       const result = await exited
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
       return result
     },
     lastLines: () => lastLines(options.logFile, logStart),
