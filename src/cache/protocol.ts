@@ -1,0 +1,212 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { type Lsn, lsnToFixedHex } from '../change/lsn.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { encodeBatch } from './apply-encoding.ts'
+import type { CompiledView, CompiledViews } from './compiled-view.ts'
+import { removeKeys } from './forget-keys.ts'
+import type { KeyOperation } from './key-operation.ts'
+import { callRedis, type RedisConnection } from './redis-call.ts'
+import { createScripts } from './scripts.ts'
+
+/** The consumer's side of PROTOCOL.md: one Redis, one database's changes. Every reply is checked (L1). */
+export interface CacheProtocol {
+  /** Puts the scripts into Redis. Not required, but the first pipelined calls keep their order then. */
+  load(): Promise<void>
+  apply(batch: Batch): Promise<BatchOutcome>
+  /** null: Redis holds none. */
+  positions(): Promise<StoredPositions>
+  /** Compare and set, for the first start and after a forget. `stored` is what was found instead of `expected`. */
+  reposition(
+    role: ConsumerRole,
+    expected: string | null,
+    to: string,
+  ): Promise<{ ok: true } | { ok: false; stored: string | null }>
+  /**
+   * Ends all fills under way for these views and deletes what is cached of them. A second look at all keys follows when the
+   * longest lease has ended, in case another process still wrote: `secondLook` says how many it found, and never rejects.
+   */
+  forget(views: readonly string[], options?: ForgetOptions): Promise<Forgotten>
+  /** A TRUNCATE: from here on no change at or below `lsn` creates an entry of the view, and what is there is deleted. */
+  truncate(view: string, lsn: Lsn): Promise<Forgotten>
+  /** Ends the second looks that are still to come. */
+  close(): void
+}
+
+export type ConsumerRole = 'invalidate' | 'warm'
+
+export interface Batch {
+  readonly role: ConsumerRole | 'both'
+  /** What the roles involved continue from; null: Redis must hold none. `<history>|<text that sorts>`. */
+  readonly from: { readonly invalidator?: string | null; readonly warmer?: string | null }
+  readonly to: string
+  /** About 1,000 at most: Redis serves nobody else meanwhile. One operation a key. */
+  readonly operations: readonly KeyOperation[]
+}
+
+export type BatchOutcome =
+  /** `refill`: keys to be read from the database and filled through a lease. */
+  | { readonly ok: true; readonly refill: readonly RefillKey[] }
+  /** Nothing was written: behind means that Redis lost writes, ahead that someone else owns the position. */
+  | { readonly ok: false; readonly stored: StoredPositions }
+
+export interface RefillKey {
+  readonly view: CompiledView
+  readonly key: string
+}
+
+export interface StoredPositions {
+  readonly invalidator: string | null
+  readonly warmer: string | null
+}
+
+export interface ForgetOptions {
+  /** LSNs and xids of before mean nothing any more: fences and marks go too, of all views. Default false. */
+  readonly isHistoryNew?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface Forgotten {
+  readonly removedKeys: number
+  readonly secondLook: Promise<number>
+}
+
+export interface CacheProtocolOptions {
+  readonly views: CompiledViews
+  /** With Kafka each partition has positions of its own. */
+  readonly partition?: string
+  /** Default 10,000: the lease of the readers; a second look of `forget` waits that long. */
+  readonly leaseTtlMs?: number
+  /** A reply takes milliseconds; default 10,000 so that only a Redis that hangs runs into it. */
+  readonly timeoutMs?: number
+  readonly random?: () => number
+}
+
+export const LEASE_TTL_MS = 10_000
+
+export function createCacheProtocol(
+  deps: { readonly redis: RedisConnection; readonly log: Logger },
+  options: CacheProtocolOptions,
+): CacheProtocol {
+  const { redis, log } = deps
+  const { views } = options
+  const timeoutMs = options.timeoutMs ?? 10_000
+  const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS
+  const random = options.random ?? Math.random
+  const scripts = createScripts(redis, timeoutMs)
+  const keys = globalKeys(views.keyPrefix, options.partition)
+  const closing = new AbortController()
+
+  async function remove(scope: readonly CompiledView[], isHistoryNew: boolean, signal: AbortSignal): Promise<number> {
+    return await removeKeys({ redis, timeoutMs, signal }, scope, isHistoryNew)
+  }
+
+  /** What goes wrong here is logged, not thrown: the first look has done the work, this one is for stragglers. */
+  async function lookAgain(
+    scope: readonly CompiledView[],
+    isHistoryNew: boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    try {
+      await delay(leaseTtlMs, undefined, { signal, ref: false })
+      return await remove(scope, isHistoryNew, signal)
+    } catch (error) {
+      if (!signal.aborted)
+        log.warn({ err: error, views: scope.map((view) => view.name) }, 'the second look after a forget failed')
+      return 0
+    }
+  }
+
+  async function forgetViews(scope: readonly CompiledView[], options_: ForgetOptions): Promise<Forgotten> {
+    const isHistoryNew = options_.isHistoryNew ?? false
+    const signal = options_.signal ? AbortSignal.any([options_.signal, closing.signal]) : closing.signal
+    const removedKeys = await remove(scope, isHistoryNew, signal)
+    return { removedKeys, secondLook: lookAgain(scope, isHistoryNew, signal) }
+  }
+
+  return {
+    load: () => scripts.load(),
+
+    async apply(batch) {
+      const { operations, role, from, to } = batch
+      const encoded = encodeBatch(operations, { role, from, to, keys, random })
+      return outcomeOf(await scripts.run('apply', encoded.keys, encoded.args), operations)
+    },
+
+    async positions() {
+      const reply = await callRedis(redis, ['MGET', keys.invalidator, keys.warmer], timeoutMs)
+      if (!Array.isArray(reply)) throw unexpected('MGET')
+      return { invalidator: textOrNull(reply[0]), warmer: textOrNull(reply[1]) }
+    },
+
+    async reposition(role, expected, to) {
+      const key = role === 'invalidate' ? keys.invalidator : keys.warmer
+      const reply = await scripts.run('reposition', [key], [expected ?? '', to])
+      if (!Array.isArray(reply)) throw unexpected('reposition')
+      return reply[0] === 1 ? { ok: true } : { ok: false, stored: textOrNull(reply[1]) }
+    },
+
+    async forget(names, forgetOptions = {}) {
+      const isHistoryNew = forgetOptions.isHistoryNew ?? false
+      const scope = isHistoryNew ? views.all : names.map((name) => views.byName(name))
+      // Generations first: no fill that began before is stored from here on.
+      if (isHistoryNew) {
+        await callRedis(redis, ['INCR', keys.generation], timeoutMs)
+        const fences = views.all.map((view) => keys.viewFence(view.name))
+        if (fences.length > 0) await callRedis(redis, ['UNLINK', ...fences], timeoutMs)
+      } else {
+        for (const view of scope) await scripts.run('raise-view-fence', [keys.viewFence(view.name)], [''])
+      }
+      return await forgetViews(scope, forgetOptions)
+    },
+
+    async truncate(name, lsn) {
+      const view = views.byName(name)
+      await scripts.run('raise-view-fence', [keys.viewFence(name)], [lsnToFixedHex(lsn)])
+      return await forgetViews([view], {})
+    },
+
+    close() {
+      closing.abort()
+    },
+  }
+}
+
+export interface GlobalKeys {
+  readonly generation: string
+  readonly invalidator: string
+  readonly warmer: string
+  viewFence(view: string): string
+}
+
+export function globalKeys(keyPrefix: string, partition?: string): GlobalKeys {
+  const own = `${keyPrefix}trackops:`
+  const suffix = partition === undefined ? '' : `:${partition}`
+  return {
+    generation: `${own}generation`,
+    invalidator: `${own}position:cache-invalidator${suffix}`,
+    warmer: `${own}position:cache-warmer${suffix}`,
+    viewFence: (view) => `${own}fence:${view}`,
+  }
+}
+
+function outcomeOf(reply: unknown, operations: readonly KeyOperation[]): BatchOutcome {
+  if (!Array.isArray(reply)) throw unexpected('apply')
+  const [isApplied, ...rest] = reply as unknown[]
+  if (isApplied === 0) return { ok: false, stored: { invalidator: textOrNull(rest[0]), warmer: textOrNull(rest[1]) } }
+  if (isApplied !== 1) throw unexpected('apply')
+  const refill = rest.flatMap((number) => {
+    const operation = typeof number === 'number' ? operations[number - 1] : undefined
+    return operation ? [{ view: operation.view, key: operation.key }] : []
+  })
+  return { ok: true, refill }
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+function unexpected(what: string): TrackOpsError {
+  return new TrackOpsError('REDIS_REFUSED', `Redis answered ${what} with something unexpected`)
+}
