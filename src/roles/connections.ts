@@ -1,0 +1,103 @@
+import type { Sql } from 'postgres'
+
+import { type CompiledViews, compileViews } from '../cache/compiled-view.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { createPostgresPool } from '../runtime/postgres.ts'
+import { fromPostgres } from '../runtime/postgres-errors.ts'
+import type { DatabaseConfig } from './define-config.ts'
+import type { LoadedConfig } from './load-config.ts'
+import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from './redis-client.ts'
+
+/** Where the servers are: given by the environment, or the embedded ones. */
+export interface ServerUrls {
+  readonly source: string
+  readonly redis: string
+  /** By the names under `databases` in the configuration. */
+  readonly databases: Readonly<Record<string, string>>
+}
+
+/** What a command that looks at a system needs: its configuration, its database, its Redis. */
+export interface Connections {
+  readonly loaded: LoadedConfig
+  readonly urls: ServerUrls
+  readonly views: CompiledViews
+  readonly sql: Sql
+  readonly redis: RedisClient
+  close(): Promise<void>
+}
+
+/** @throws TrackOpsError POSTGRES_UNREACHABLE, POSTGRES_REFUSED, REDIS_UNREACHABLE, CONFIG_INVALID */
+export async function openConnections(loaded: LoadedConfig, urls: ServerUrls, log: Logger): Promise<Connections> {
+  const views = compileViews(loaded.config.views, { keyPrefix: loaded.config.cache?.keyPrefix })
+  const sql = await connectPostgres(urls.source, { applicationName: 'trackops', maxConnections: 4 })
+  const redis = createRedisClient(urls.redis, { name: 'trackops', log })
+  try {
+    await connectRedis(redis, urls.redis)
+  } catch (error) {
+    await sql.end({ timeout: 1 })
+    throw error
+  }
+  return {
+    loaded,
+    urls,
+    views,
+    sql,
+    redis,
+    async close() {
+      redis.destroy()
+      await sql.end({ timeout: 5 })
+    },
+  }
+}
+
+/** A pool that has answered once. @throws TrackOpsError saying which server refused, and how */
+export async function connectPostgres(
+  url: string,
+  options: { readonly applicationName: string; readonly maxConnections?: number },
+): Promise<Sql> {
+  let sql: Sql
+  try {
+    sql = createPostgresPool(url, options)
+  } catch (error) {
+    throw new TrackOpsError('CONFIG_INVALID', `not a PostgreSQL URL: ${withoutSecret(url)}`, { cause: error })
+  }
+  try {
+    await sql`select 1`
+    return sql
+  } catch (error) {
+    await sql.end({ timeout: 1 })
+    const known = fromPostgres(error, `connecting to ${withoutSecret(url)}`)
+    throw known instanceof TrackOpsError ? known : new TrackOpsError('POSTGRES_REFUSED', `cannot use ${withoutSecret(url)}`, { cause: error })
+  }
+}
+
+/** The variable's URL if it is set, else the database of that name in the embedded server. */
+export function databaseUrl(
+  database: DatabaseConfig,
+  env: NodeJS.ProcessEnv,
+  embeddedPostgresPort: number,
+): { readonly url: string; readonly isEmbedded: boolean } {
+  const given = env[database.urlVariable]
+  if (given) return { url: given, isEmbedded: false }
+  return {
+    url: `postgres://postgres:postgres@127.0.0.1:${embeddedPostgresPort}/${database.embeddedName}`,
+    isEmbedded: true,
+  }
+}
+
+/** What the environment and the defaults say, without starting anything. */
+export function serverUrls(
+  loaded: LoadedConfig,
+  env: NodeJS.ProcessEnv,
+  ports: { readonly postgres: number; readonly redis: number },
+): ServerUrls {
+  const databases = Object.entries(loaded.config.databases ?? {}).map(
+    ([name, database]) => [name, databaseUrl(database, env, ports.postgres).url] as const,
+  )
+  return {
+    source: databaseUrl(loaded.config.source, env, ports.postgres).url,
+    redis: env['REDIS_URL'] || `redis://127.0.0.1:${ports.redis}/0`,
+    databases: Object.fromEntries(databases),
+  }
+}
