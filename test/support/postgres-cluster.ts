@@ -8,6 +8,9 @@ import { startPostgresServer } from '../../src/roles/embedded/postgres-server.ts
 import { TrackOpsError } from '../../src/runtime/errors.ts'
 import { makeTestDirectory, removeTestDirectory } from './test-directory.ts'
 
+/** Set by test/run.ts; a file that is run alone starts a server of its own, and stops it at its end. */
+export const TEST_POSTGRES_VARIABLE = 'TRACKOPS_TEST_POSTGRES_URL'
+
 export interface TestCluster {
   /** Of the database `postgres`. Stays the same over restarts. */
   readonly url: string

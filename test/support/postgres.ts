@@ -12,10 +12,7 @@ import type { Sql } from 'postgres'
 
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { defer, type TestScope } from './defer.ts'
-import { startTestCluster, type TestCluster } from './postgres-cluster.ts'
-
-/** Set by test/run.ts; a file that is run alone starts a server of its own, and stops it at its end. */
-export const TEST_POSTGRES_VARIABLE = 'TRACKOPS_TEST_POSTGRES_URL'
+import { startTestCluster, TEST_POSTGRES_VARIABLE, type TestCluster } from './postgres-cluster.ts'
 
 export interface TestDatabase {
   readonly url: string
