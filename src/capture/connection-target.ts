@@ -1,0 +1,71 @@
+import { userInfo } from 'node:os'
+
+import { TrackOpsError } from '../runtime/errors.ts'
+
+export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+
+/** What a database URL says, percent-decoded. */
+export interface ConnectionTarget {
+  /** A host name or address, or the directory of a unix socket (it begins with `/`). */
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+  readonly sslMode: SslMode
+  /** Path of a PEM file, from `sslrootcert`. */
+  readonly rootCertificatePath: string | null
+}
+
+const SSL_MODES: Readonly<Record<string, SslMode>> = {
+  disable: 'disable',
+  allow: 'prefer',
+  prefer: 'prefer',
+  require: 'require',
+  'verify-ca': 'verify-ca',
+  'verify-full': 'verify-full',
+}
+
+/**
+ * `postgres://user:password@host:port/database?sslmode=...`; `?host=/directory` means a unix socket. As with libpq: port 5432, the
+ * operating system's user, the database of that name, sslmode prefer.
+ *
+ * @throws TrackOpsError CONFIG_INVALID; the message never holds the password
+ */
+export function parseDatabaseUrl(databaseUrl: string): ConnectionTarget {
+  let url: URL
+  try {
+    url = new URL(databaseUrl)
+  } catch {
+    throw invalid('it is not a URL')
+  }
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw invalid(`its scheme is ${url.protocol}`)
+  const user = decode(url.username) || (url.searchParams.get('user') ?? userInfo().username)
+  const sslName = url.searchParams.get('sslmode') ?? 'prefer'
+  const sslMode = SSL_MODES[sslName]
+  if (sslMode === undefined) throw invalid(`sslmode ${sslName} is unknown`)
+  return {
+    host: url.searchParams.get('host') ?? (decode(url.hostname).replaceAll(/^\[|\]$/g, '') || 'localhost'),
+    port: Number(url.port || (url.searchParams.get('port') ?? 5432)),
+    user,
+    password: decode(url.password) || (url.searchParams.get('password') ?? ''),
+    database: decode(url.pathname.slice(1)) || user,
+    sslMode,
+    rootCertificatePath: url.searchParams.get('sslrootcert'),
+  }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw invalid('a part of it is not percent-encoded as it should be')
+  }
+}
+
+function invalid(why: string): TrackOpsError {
+  return new TrackOpsError(
+    'CONFIG_INVALID',
+    `the database URL cannot be read: ${why}; expected postgres://user:password@host:port/database`,
+  )
+}

@@ -1,0 +1,264 @@
+import { type Lsn, toLsn } from '../change/lsn.ts'
+import type { ReplicaIdentity } from '../change/relation.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import { POSTGRES_EPOCH_MICROS } from './frontend-messages.ts'
+
+/**
+ * The messages of pgoutput, protocol version 1.
+ * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+ */
+export type PgoutputMessage =
+  | BeginMessage
+  | CommitMessage
+  | { readonly type: 'origin'; readonly name: string; readonly lsn: Lsn }
+  | RelationMessage
+  | { readonly type: 'type'; readonly oid: number }
+  | { readonly type: 'insert'; readonly relationOid: number; readonly newTuple: Tuple; readonly bytes: number }
+  | UpdateMessage
+  | { readonly type: 'delete'; readonly relationOid: number; readonly oldTuple: OldTuple; readonly bytes: number }
+  | { readonly type: 'truncate'; readonly relationOids: readonly number[] }
+  | LogicalDecodingMessage
+
+export interface BeginMessage {
+  readonly type: 'begin'
+  readonly commitLsn: Lsn
+  readonly commitTimeMicros: bigint
+  readonly xid: number
+}
+
+export interface CommitMessage {
+  readonly type: 'commit'
+  readonly commitLsn: Lsn
+  readonly endLsn: Lsn
+}
+
+export interface RelationMessage {
+  readonly type: 'relation'
+  readonly oid: number
+  readonly schema: string
+  readonly table: string
+  readonly replicaIdentity: ReplicaIdentity
+  readonly columns: readonly RelationColumn[]
+}
+
+export interface RelationColumn {
+  readonly name: string
+  readonly typeOid: number
+  readonly typeModifier: number
+  readonly isIdentity: boolean
+}
+
+export interface UpdateMessage {
+  readonly type: 'update'
+  readonly relationOid: number
+  readonly oldTuple: OldTuple | null
+  readonly newTuple: Tuple
+  /** Of the whole message: what it costs to hold. */
+  readonly bytes: number
+}
+
+export interface LogicalDecodingMessage {
+  readonly type: 'message'
+  readonly isTransactional: boolean
+  readonly lsn: Lsn
+  readonly prefix: string
+  readonly content: Buffer
+}
+
+/** Text of each column; null for NULL, undefined for an unchanged TOAST value that was not sent. */
+export type Tuple = readonly (string | null | undefined)[]
+
+/** `identity`: only the identity columns mean something, the others are sent as NULL. `full`: all of the old row. */
+export interface OldTuple {
+  readonly kind: 'identity' | 'full'
+  readonly tuple: Tuple
+}
+
+const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+
+/**
+ * Decodes one message: all of `data`, no byte more or less.
+ *
+ * @throws TrackOpsError DECODE with message type, LSN, relation oid and byte offset, for anything unknown or cut short
+ */
+export function decodePgoutput(data: Buffer, lsn: Lsn): PgoutputMessage {
+  const type = data.length > 0 ? String.fromCharCode(data[0] ?? 0) : ''
+  let at = 1
+  let relationOid: number | null = null
+
+  function fail(what: string): never {
+    throw new TrackOpsError('DECODE', `pgoutput message ${JSON.stringify(type)} cannot be read: ${what}`, {
+      details: { messageType: type, lsn: lsn.toString(), relationOid, byteOffset: at, messageBytes: data.length },
+    })
+  }
+  function need(bytes: number): void {
+    if (bytes < 0 || at + bytes > data.length) fail(`it ends too early, ${bytes} more bytes were expected`)
+  }
+  function byte(): number {
+    need(1)
+    return data[at++] ?? 0
+  }
+  function int16(): number {
+    need(2)
+    at += 2
+    return data.readUInt16BE(at - 2)
+  }
+  function uint32(): number {
+    need(4)
+    at += 4
+    return data.readUInt32BE(at - 4)
+  }
+  function int32(): number {
+    need(4)
+    at += 4
+    return data.readInt32BE(at - 4)
+  }
+  function position(): Lsn {
+    need(8)
+    at += 8
+    return toLsn(data.readBigUInt64BE(at - 8))
+  }
+  function time(): bigint {
+    need(8)
+    at += 8
+    return data.readBigInt64BE(at - 8) + POSTGRES_EPOCH_MICROS
+  }
+  function name(): string {
+    const end = data.indexOf(0, at)
+    if (end === -1) return fail('a name does not end')
+    const text = data.toString('utf8', at, end)
+    at = end + 1
+    return text
+  }
+  function oid(): number {
+    relationOid = uint32()
+    return relationOid
+  }
+
+  function tuple(): Tuple {
+    const count = int16()
+    const texts: (string | null | undefined)[] = []
+    for (let i = 0; i < count; i++) {
+      switch (byte()) {
+        case 0x74: {
+          // t
+          const length = int32()
+          need(length)
+          texts.push(data.toString('utf8', at, at + length))
+          at += length
+          break
+        }
+        case 0x6e: // n
+          texts.push(null)
+          break
+        case 0x75: // u
+          texts.push(undefined)
+          break
+        case 0x62: // b
+          return fail('a column came in binary form, which was not asked for')
+        default:
+          return fail('an unknown kind of column value')
+      }
+    }
+    return texts
+  }
+
+  function expectNew(marker: number): void {
+    if (marker !== 0x4e) fail('the new row was expected')
+  }
+
+  function oldTuple(marker: number): OldTuple {
+    if (marker !== 0x4b && marker !== 0x4f) fail('the old row or its key was expected')
+    return { kind: marker === 0x4f ? 'full' : 'identity', tuple: tuple() }
+  }
+
+  function relation(): RelationMessage {
+    const relationId = oid()
+    const schema = name() || 'pg_catalog'
+    const table = name()
+    const replicaIdentity = IDENTITIES[String.fromCharCode(byte())] ?? fail('an unknown replica identity')
+    const columns: RelationColumn[] = []
+    const count = int16()
+    for (let i = 0; i < count; i++) {
+      const isIdentity = (byte() & 1) === 1
+      columns.push({ isIdentity, name: name(), typeOid: uint32(), typeModifier: int32() })
+    }
+    return { type: 'relation', oid: relationId, schema, table, replicaIdentity, columns }
+  }
+
+  function update(): UpdateMessage {
+    const relationId = oid()
+    let marker = byte()
+    let old: OldTuple | null = null
+    if (marker !== 0x4e) {
+      old = oldTuple(marker)
+      marker = byte()
+    }
+    expectNew(marker)
+    return { type: 'update', relationOid: relationId, oldTuple: old, newTuple: tuple(), bytes: data.length }
+  }
+
+  function truncate(): PgoutputMessage {
+    const count = int32()
+    byte()
+    need(count * 4)
+    const relationOids: number[] = []
+    for (let i = 0; i < count; i++) relationOids.push(oid())
+    return { type: 'truncate', relationOids }
+  }
+
+  function logicalMessage(): LogicalDecodingMessage {
+    const isTransactional = (byte() & 1) === 1
+    const messageLsn = position()
+    const prefix = name()
+    const length = int32()
+    need(length)
+    const content = Buffer.from(data.subarray(at, at + length))
+    at += length
+    return { type: 'message', isTransactional, lsn: messageLsn, prefix, content }
+  }
+
+  function decode(): PgoutputMessage {
+    switch (type) {
+      case 'B':
+        return { type: 'begin', commitLsn: position(), commitTimeMicros: time(), xid: uint32() }
+      case 'C': {
+        byte()
+        const commit = { type: 'commit', commitLsn: position(), endLsn: position() } as const
+        time()
+        return commit
+      }
+      case 'O':
+        return { type: 'origin', lsn: position(), name: name() }
+      case 'R':
+        return relation()
+      case 'Y': {
+        const typeOid = uint32()
+        name()
+        name()
+        return { type: 'type', oid: typeOid }
+      }
+      case 'I': {
+        const relationId = oid()
+        expectNew(byte())
+        return { type: 'insert', relationOid: relationId, newTuple: tuple(), bytes: data.length }
+      }
+      case 'U':
+        return update()
+      case 'D': {
+        const relationId = oid()
+        return { type: 'delete', relationOid: relationId, oldTuple: oldTuple(byte()), bytes: data.length }
+      }
+      case 'T':
+        return truncate()
+      case 'M':
+        return logicalMessage()
+      default:
+        return fail('an unknown message type')
+    }
+  }
+
+  const message = decode()
+  if (at !== data.length) fail('it is longer than its content')
+  return message
+}

@@ -1,0 +1,176 @@
+import type { Sql, TransactionSql } from 'postgres'
+
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { toCaptureError } from './postgres-error.ts'
+
+export interface PublicationOptions {
+  readonly publication: string
+  /** `public.orders`; names as the catalog has them, not quoted. */
+  readonly tables: readonly string[]
+  /**
+   * Publish tables without a usable replica identity too: only where a person has named them, as from then on their
+   * UPDATEs and DELETEs fail. Default false.
+   */
+  readonly acceptsWeakIdentity?: boolean
+}
+
+export interface TableState {
+  /** `public.orders` */
+  readonly name: string
+  /** `"public"."orders"` */
+  readonly quoted: string
+  readonly isPublished: boolean
+  /** Partitions or the table itself whose UPDATEs would fail if they were published. */
+  readonly weak: readonly string[]
+}
+
+interface PublicationState {
+  readonly is_owner: boolean
+  readonly publishes_all: boolean
+}
+
+/**
+ * Looks after the publication: created if missing, for exactly these tables; missing tables added, if it is ours; every
+ * operation published. A table that lacks a usable replica identity is never added: its owner's UPDATEs would fail.
+ * Gives the tables that were added to a publication which was there before: their changes until now are not in the stream.
+ *
+ * @throws TrackOpsError CONFIG_INVALID (no such table), REPLICA_IDENTITY_WEAK, PUBLICATION_MISSING (not ours, and lacks something)
+ */
+export async function ensurePublication(
+  deps: { readonly sql: Sql; readonly log: Logger },
+  options: PublicationOptions,
+): Promise<readonly string[]> {
+  try {
+    return await deps.sql.begin(async (tx) => {
+      await tx`set local synchronous_commit = local`
+      await tx`set local lock_timeout = '10s'`
+      return await ensureWithin(tx, deps.log, options)
+    })
+  } catch (error) {
+    throw toCaptureError(error, `looking after publication ${options.publication}`)
+  }
+}
+
+/** @throws TrackOpsError POSTGRES_UNREACHABLE, ... */
+export async function dropPublication(sql: Sql, publication: string): Promise<void> {
+  try {
+    await sql.begin(async (tx) => {
+      await tx`set local synchronous_commit = local`
+      await tx`set local client_min_messages = warning`
+      await tx.unsafe(`drop publication if exists ${quoteIdentifier(publication)}`)
+    })
+  } catch (error) {
+    throw toCaptureError(error, `dropping publication ${publication}`)
+  }
+}
+
+async function ensureWithin(tx: TransactionSql, log: Logger, options: PublicationOptions): Promise<readonly string[]> {
+  const { publication } = options
+  const quotedPublication = quoteIdentifier(publication)
+  const [state] = await tx<PublicationState[]>`
+    select pg_has_role(pubowner, 'USAGE') as is_owner,
+           pubinsert and pubupdate and pubdelete and pubtruncate as publishes_all
+      from pg_publication where pubname = ${publication}`
+  const tables = await readTables(tx, options)
+  const missing = tables.filter((table) => !table.isPublished)
+  const list = missing.map((table) => table.quoted).join(', ')
+  const commands: string[] = []
+  if (!state) {
+    if (tables.length === 0)
+      throw new TrackOpsError('CONFIG_INVALID', `publication ${publication} would have no tables`)
+    commands.push(`create publication ${quotedPublication} for table ${list}`)
+  } else {
+    if (missing.length > 0) commands.push(`alter publication ${quotedPublication} add table ${list}`)
+    if (!state.publishes_all) {
+      commands.push(`alter publication ${quotedPublication} set (publish = 'insert, update, delete, truncate')`)
+    }
+  }
+  if (commands.length === 0) return []
+  if (state && !state.is_owner) {
+    throw new TrackOpsError(
+      'PUBLICATION_MISSING',
+      `publication ${publication} is somebody else's and lacks something: ${commands.join('; ')}`,
+      { details: { publication } },
+    )
+  }
+  if (options.acceptsWeakIdentity !== true) refuseWeak(missing)
+  for (const command of commands) await tx.unsafe(command)
+  const added = missing.map((table) => table.name)
+  log.info({ publication, tables: added }, state ? 'publication altered' : 'publication created')
+  return state ? added : []
+}
+
+/** @throws TrackOpsError REPLICA_IDENTITY_WEAK with the command for each table */
+export function refuseWeak(tables: readonly TableState[]): void {
+  const weak = tables.flatMap((table) => table.weak)
+  if (weak.length === 0) return
+  const commands = weak.map((table) => `alter table ${table} replica identity full`).join('; ')
+  throw new TrackOpsError(
+    'REPLICA_IDENTITY_WEAK',
+    `publishing would make every UPDATE and DELETE fail on tables without a usable replica identity: ${weak.join(', ')}. ` +
+      `Add a primary key, or: ${commands};`,
+    { details: { tables: weak.join(', '), command: `${commands};` } },
+  )
+}
+
+/**
+ * Usable: FULL, DEFAULT with a primary key, or an index that is still there. Of a partitioned table the leaves count: changes are
+ * published as theirs.
+ */
+async function readTables(tx: TransactionSql, options: PublicationOptions): Promise<readonly TableState[]> {
+  const wanted = options.tables.map((name) => splitTableName(name))
+  const rows = await tx<{ name: string; quoted: string; is_published: boolean; weak: string[] }[]>`
+    with wanted as (
+      select * from unnest(${wanted.map(([schema]) => schema)}::text[], ${wanted.map(([, table]) => table)}::text[])
+        as w(schema_name, table_name)
+    )
+    select w.schema_name || '.' || w.table_name as name, format('%I.%I', n.nspname, c.relname) as quoted,
+           exists (select from pg_publication_tables p where p.pubname = ${options.publication}
+                     and p.schemaname = n.nspname and p.tablename = c.relname)
+           or exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+                       where p.pubname = ${options.publication} and r.prrelid = c.oid)
+           or exists (select from pg_publication p where p.pubname = ${options.publication} and p.puballtables)
+             as is_published,
+           array(
+             select format('%I.%I', leaf_schema.nspname, leaf.relname)
+               from (select c.oid where c.relkind <> 'p'
+                     union select t.relid::oid from pg_partition_tree(c.oid) t where t.isleaf and c.relkind = 'p') member
+               join pg_class leaf on leaf.oid = member.oid
+               join pg_namespace leaf_schema on leaf_schema.oid = leaf.relnamespace
+              where case leaf.relreplident
+                    when 'f' then false
+                    when 'd' then not exists (select from pg_index i where i.indrelid = leaf.oid and i.indisprimary)
+                    when 'i' then not exists (select from pg_index i where i.indrelid = leaf.oid and i.indisreplident)
+                    else true end
+              order by 1
+           ) as weak
+      from wanted w
+      join pg_namespace n on n.nspname = w.schema_name
+      join pg_class c on c.relnamespace = n.oid and c.relname = w.table_name and c.relkind in ('r', 'p')`
+  const found = new Set(rows.map((row) => row.name))
+  for (const [schema, table] of wanted) {
+    if (found.has(`${schema}.${table}`)) continue
+    throw new TrackOpsError('CONFIG_INVALID', `there is no table ${schema}.${table} to capture`, {
+      details: { table: `${schema}.${table}` },
+    })
+  }
+  return rows.map(({ name, quoted, is_published: isPublished, weak }) => ({ name, quoted, isPublished, weak }))
+}
+
+/** `public.orders` to its two parts; the first dot divides. @throws TrackOpsError CONFIG_INVALID */
+export function splitTableName(name: string): readonly [schema: string, table: string] {
+  const dot = name.indexOf('.')
+  if (dot <= 0 || dot === name.length - 1) {
+    throw new TrackOpsError('CONFIG_INVALID', `${JSON.stringify(name)} is not a table's name; expected schema.table`)
+  }
+  return [name.slice(0, dot), name.slice(dot + 1)]
+}
+
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function quoteLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

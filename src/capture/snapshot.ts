@@ -1,0 +1,215 @@
+import type { Sql } from 'postgres'
+
+import type { SnapshotPiece, SnapshotRead, Transaction } from '../change/change-event.ts'
+import { type Lsn, toLsn } from '../change/lsn.ts'
+import type { Relation, ReplicaIdentity } from '../change/relation.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Catalog } from './catalog.ts'
+import type { RelationMessage } from './pgoutput.ts'
+import { toCaptureError } from './postgres-error.ts'
+import { quoteIdentifier, quoteLiteral, splitTableName } from './publication.ts'
+import { connectReplication, type ReplicationConnection, type ResultRow } from './replication-connection.ts'
+import { createSnapshotMarkers, type MarkedRow } from './snapshot-markers.ts'
+
+/**
+ * The rows that were there at the slot's consistent point, read in the snapshot which the slot's creation exported: every
+ * transaction that commits later is in the stream, and none that committed before. So no gap and no overlap.
+ *
+ * Read by our own connection in the simple protocol: the texts are those of the types' output functions under the same
+ * session settings as the walsender's, hence equal to pgoutput's, byte for byte. `::text` would not be: a boolean cast to text is
+ * `true` where its output is `t`, and char(n) loses its padding.
+ *
+ * Generated columns are left out, as the stream leaves them out: a table has one shape, whichever way its rows came.
+ * With `includesGenerated` (Debezium's way) they are in the snapshot only.
+ */
+export interface Snapshot {
+  /** Pull is back-pressure: the next rows are fetched when the ones before were taken. */
+  pieces(): AsyncGenerator<SnapshotPiece>
+  close(): void
+}
+
+export interface SnapshotOptions {
+  readonly databaseUrl: string
+  readonly applicationName: string
+  /** As CREATE_REPLICATION_SLOT gave it. */
+  readonly snapshotName: string
+  readonly consistentPoint: Lsn
+  readonly tables: readonly string[]
+  readonly includesGenerated?: boolean
+  /** Size of a piece, about; default 2 MiB. Rows fetched at a time follow from it, between 10 and 10,000. */
+  readonly pieceBytes?: number
+}
+
+const FIRST_FETCH_ROWS = 200
+const MIN_FETCH_ROWS = 10
+const MAX_FETCH_ROWS = 10_000
+const EVENT_OVERHEAD_BYTES = 300
+
+interface TableRow {
+  readonly relation: Relation
+  readonly texts: ResultRow
+}
+
+/** Takes hold of the exported snapshot; after that the connection that exported it may go on. @throws TrackOpsError */
+export async function openSnapshot(
+  deps: { readonly sql: Sql; readonly catalog: Catalog },
+  options: SnapshotOptions,
+): Promise<Snapshot> {
+  const { databaseUrl, applicationName } = options
+  const connection = await connectReplication({ databaseUrl, applicationName, isReplication: false })
+  try {
+    await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    await connection.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshotName)}`)
+    await connection.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0')
+    const transaction = await describeTransaction(deps.sql, connection, options.consistentPoint)
+    return {
+      pieces: () => readPieces(deps, connection, transaction, options),
+      close: () => connection.close(),
+    }
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+/**
+ * The xid is taken in a transaction of its own, not in the one that reads: with an xid, that would keep every other slot
+ * from being created until the snapshot is done. It is as young as the snapshot, which is all that is asked of it.
+ */
+async function describeTransaction(sql: Sql, connection: ReplicationConnection, lsn: Lsn): Promise<Transaction> {
+  const [time] = await connection.query(`select (extract(epoch from current_timestamp) * 1000000)::bigint`)
+  try {
+    const [row] = await sql<{ xid: string }[]>`select pg_current_xact_id()::text as xid`
+    return {
+      xid: Number(BigInt(row?.xid ?? '0') & 0xffff_ffffn),
+      commitLsn: lsn,
+      commitTimeMicros: BigInt(time?.[0] ?? '0'),
+      previousCommitEndLsn: null,
+      origin: null,
+    }
+  } catch (error) {
+    throw toCaptureError(error, 'taking a transaction id for the snapshot')
+  }
+}
+
+async function* readPieces(
+  deps: { readonly sql: Sql; readonly catalog: Catalog },
+  connection: ReplicationConnection,
+  transaction: Transaction,
+  options: SnapshotOptions,
+): AsyncGenerator<SnapshotPiece> {
+  const markers = createSnapshotMarkers<TableRow>()
+  const pieceBytes = options.pieceBytes ?? 2 * 1024 * 1024
+  // a commit record may lie exactly at the consistent point: the snapshot's positions come before it
+  const positionLsn = toLsn(transaction.commitLsn - 1n)
+  let ordinal = 0
+  let changes: SnapshotRead[] = []
+  let bytes = 0
+
+  function add(marked: MarkedRow<TableRow> | null): void {
+    if (!marked) return
+    const { relation, texts } = marked.row
+    changes.push({
+      op: 'r',
+      position: { commitLsn: positionLsn, ordinal: ++ordinal },
+      lsn: transaction.commitLsn,
+      transaction,
+      relation,
+      after: { kind: 'complete', relation, texts },
+      marker: marked.marker,
+    })
+    bytes += textBytes(texts) + EVENT_OVERHEAD_BYTES
+  }
+  function takePiece(isLast: boolean): SnapshotPiece {
+    const piece: SnapshotPiece = { kind: 'snapshot', changes, isLast, bytes }
+    changes = []
+    bytes = 0
+    return piece
+  }
+
+  // schema, then table, by code points, as Debezium orders them
+  const tables = options.tables.map(splitTableName).toSorted((a, b) => compare(a[0], b[0]) || compare(a[1], b[1]))
+  for (const [tableIndex, [schema, table]] of tables.entries()) {
+    const relation = await deps.catalog.resolve(
+      await describeTable(deps.sql, schema, table, options.includesGenerated ?? false),
+    )
+    const columns = relation.columns.map((column) => quoteIdentifier(column.name)).join(', ')
+    await connection.query(
+      `DECLARE trackops_snapshot NO SCROLL CURSOR FOR SELECT ${columns} FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`,
+    )
+    for (let fetchRows = FIRST_FETCH_ROWS; ;) {
+      const rows = await connection.query(`FETCH ${fetchRows} FROM trackops_snapshot`)
+      const bytesBefore = bytes
+      for (const texts of rows) add(markers.push(tableIndex, { relation, texts }))
+      const rowBytes = (bytes - bytesBefore) / Math.max(1, rows.length)
+      if (changes.length > 0 && bytes >= pieceBytes / 2) yield takePiece(false)
+      if (rows.length < fetchRows) break
+      fetchRows = Math.min(MAX_FETCH_ROWS, Math.max(MIN_FETCH_ROWS, Math.floor(pieceBytes / Math.max(1, rowBytes))))
+    }
+    await connection.query('CLOSE trackops_snapshot')
+  }
+  add(markers.finish())
+  await connection.query('COMMIT')
+  connection.close()
+  yield takePiece(true)
+}
+
+/** What a relation message would say of the table now. */
+async function describeTable(
+  sql: Sql,
+  schema: string,
+  table: string,
+  includesGenerated: boolean,
+): Promise<RelationMessage> {
+  const rows = await sql<
+    {
+      oid: number
+      replica_identity: string
+      name: string | null
+      type_oid: number
+      modifier: number
+      is_identity: boolean
+    }[]
+  >`
+    select c.oid::bigint::float8 as oid, c.relreplident::text as replica_identity, a.attname::text as name,
+           a.atttypid::bigint::float8 as type_oid, a.atttypmod as modifier,
+           c.relreplident = 'f' or exists (
+             select from pg_index i where i.indrelid = c.oid
+                and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+                and a.attnum = any(i.indkey::int2[])
+           ) as is_identity
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                              and (a.attgenerated = '' or ${includesGenerated})
+     where n.nspname = ${schema} and c.relname = ${table}
+     order by a.attnum`.catch((error: unknown) => {
+    throw toCaptureError(error, `describing ${schema}.${table}`)
+  })
+  const [first] = rows
+  if (!first) throw new TrackOpsError('CONFIG_INVALID', `there is no table ${schema}.${table} to read`)
+  return {
+    type: 'relation',
+    oid: first.oid,
+    schema,
+    table,
+    replicaIdentity: IDENTITIES[first.replica_identity] ?? 'default',
+    columns: rows.flatMap((row) =>
+      row.name === null
+        ? []
+        : [{ name: row.name, typeOid: row.type_oid, typeModifier: row.modifier, isIdentity: row.is_identity }],
+    ),
+  }
+}
+
+const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' }
+
+function textBytes(texts: ResultRow): number {
+  let bytes = 0
+  for (const text of texts) bytes += text === null ? 8 : text.length
+  return bytes
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

@@ -1,0 +1,167 @@
+import type { StreamItem } from '../change/change-event.ts'
+import { formatLsn, type Lsn } from '../change/lsn.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Catalog } from './catalog.ts'
+import { decodePgoutput } from './pgoutput.ts'
+import { createProgressGate, type ProgressGate } from './progress-gate.ts'
+import { quoteIdentifier, quoteLiteral } from './publication.ts'
+import type { ReplicationConnection } from './replication-connection.ts'
+import type { InboxLimits, ReplicationMessage, ReplicationStream } from './replication-stream.ts'
+import { createStatusReporter } from './status-reporter.ts'
+import { createTransactionAssembler, type AssemblerOptions } from './transaction-assembler.ts'
+
+/** One connection's life as a stream: from START_REPLICATION to its end, which is always an error or a `close`. */
+export interface StreamSession {
+  /** @throws TrackOpsError whatever ends the stream */
+  items(): AsyncGenerator<StreamItem>
+  /** Something may be acked that was not: tell the server soon. */
+  reportSoon(): void
+  requestProgress(): void
+  serverLsn(): Lsn
+  /** After this nothing more is yielded. */
+  close(): void
+}
+
+export interface StreamSessionOptions {
+  readonly slot: string
+  readonly publication: string
+  /** From where; the server starts at the slot's confirmed position if that is later. */
+  readonly startLsn: Lsn
+  readonly statusIntervalMs: number
+  /** Silence after which the connection counts as half-open. */
+  readonly livenessTimeoutMs: number
+  readonly inbox: InboxLimits
+  readonly assembler: AssemblerOptions
+}
+
+interface StreamSessionDeps {
+  readonly connection: ReplicationConnection
+  readonly catalog: Catalog
+  readonly log: Logger
+  readonly ackedLsn: () => Lsn
+}
+
+/** @throws TrackOpsError SLOT_BUSY, SLOT_LOST, POSTGRES_UNREACHABLE, ... */
+export async function startStreamSession(
+  deps: StreamSessionDeps,
+  options: StreamSessionOptions,
+): Promise<StreamSession> {
+  const { connection, catalog, log, ackedLsn } = deps
+  const stream = await startStream(connection, options)
+  const assembler = createTransactionAssembler(options.assembler)
+  const progress = createProgressGate(options.startLsn)
+  const reporter = createStatusReporter({ stream, ackedLsn, end: () => connection.close() }, options)
+  let isClosed = false
+
+  async function handle(message: ReplicationMessage): Promise<StreamItem | null> {
+    if (message.kind === 'keep-alive') {
+      if (!assembler.isOpen()) progress.noteServer(message.walEnd)
+      return null
+    }
+    if (message.kind === 'notice') {
+      refusePublicationGap(message, options.publication, log)
+      return null
+    }
+    const decoded = decodePgoutput(message.data, message.dataStart)
+    if (decoded.type === 'relation') assembler.describe(await catalog.resolve(decoded))
+    return assembler.push(decoded, message.dataStart)
+  }
+
+  async function* items(): AsyncGenerator<StreamItem> {
+    try {
+      while (!isClosed) {
+        const messages = await take(stream, progress, options)
+        for (const message of messages) {
+          const item = await handle(message)
+          if (item?.kind === 'progress') progress.noteServer(item.lsn)
+          else if (item) {
+            if (item.kind === 'transaction' && item.endLsn !== null) progress.noteYielded(item.endLsn)
+            yield item
+          }
+          if (isClosed) return
+        }
+        const lsn = assembler.isOpen() ? null : progress.next(performance.now())
+        if (lsn !== null) yield { kind: 'progress', lsn }
+        else if (progress.asksAgain() && !assembler.isOpen()) stream.sendStatus(ackedLsn(), true)
+      }
+    } finally {
+      reporter.stop()
+    }
+  }
+
+  return {
+    items,
+    reportSoon: () => reporter.reportSoon(),
+    requestProgress() {
+      if (progress.request()) stream.sendStatus(ackedLsn(), true)
+    },
+    serverLsn: () => stream.facts().serverLsn,
+    close() {
+      isClosed = true
+      reporter.stop()
+      stream.sendStatus(ackedLsn(), false)
+      connection.close()
+    },
+  }
+}
+
+async function take(
+  stream: ReplicationStream,
+  progress: ProgressGate,
+  options: StreamSessionOptions,
+): Promise<readonly ReplicationMessage[]> {
+  try {
+    return await stream.take(progress.waitMs(performance.now()))
+  } catch (error) {
+    // until PostgreSQL 17 the walsender ends with this; since 18 it warns and goes on (see refusePublicationGap)
+    if (error instanceof TrackOpsError && error.details['sqlState'] === '42704')
+      throw publicationMissing(options.publication, error)
+    throw error
+  }
+}
+
+async function startStream(
+  connection: ReplicationConnection,
+  options: StreamSessionOptions,
+): Promise<ReplicationStream> {
+  const { slot, publication, startLsn } = options
+  const parameters = [`proto_version '1'`, `publication_names ${quoteLiteral(quoteIdentifier(publication))}`]
+  if (connection.serverVersion >= 140_000) parameters.push(`messages 'true'`)
+  try {
+    return await connection.startStream(
+      `START_REPLICATION SLOT ${quoteIdentifier(slot)} LOGICAL ${formatLsn(startLsn)} (${parameters.join(', ')})`,
+      options.inbox,
+    )
+  } catch (error) {
+    const sqlState = error instanceof TrackOpsError ? error.details['sqlState'] : null
+    // undefined_object; object_not_in_prerequisite_state: invalidated
+    if (sqlState !== '42704' && sqlState !== '55000') throw error
+    throw new TrackOpsError('SLOT_LOST', `replication slot ${slot} cannot be read any more`, {
+      details: { slot, sqlState },
+      cause: error,
+    })
+  }
+}
+
+/**
+ * PostgreSQL 18 no longer stops when the publication does not exist at a place in the WAL: it warns and leaves the changes out. To go
+ * on would lose them silently. The C function's name tells the warning, its text may be translated.
+ */
+function refusePublicationGap(
+  notice: Extract<ReplicationMessage, { kind: 'notice' }>,
+  publication: string,
+  log: Logger,
+): void {
+  const { sqlState, routine, severity } = notice.report
+  if (routine === 'LoadPublications') throw publicationMissing(publication)
+  log.debug({ sqlState, routine, severity }, 'a notice in the replication stream')
+}
+
+function publicationMissing(publication: string, cause?: unknown): TrackOpsError {
+  return new TrackOpsError(
+    'PUBLICATION_MISSING',
+    `publication ${publication} does not exist, or did not where the stream has got to: changes are missing`,
+    { details: { publication }, cause },
+  )
+}
