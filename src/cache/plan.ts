@@ -1,0 +1,315 @@
+/**
+ * From changes to key operations: pure, so that what a change means can be tested without a server.
+ *
+ * A key is named by the old row and by the new one. Where a change lacks the old values that would name its old key (replica
+ * identity too weak for the view: preflight says so), nobody can say which entry it made stale: the view is forgotten.
+ */
+import type { ChangeEvent, Delete, Insert, SnapshotRead, Update } from '../change/change-event.ts'
+import { formatLsn, type Lsn } from '../change/lsn.ts'
+import { formatPosition, type Position } from '../change/position.ts'
+import { qualifiedName, type Relation } from '../change/relation.ts'
+import { columnText, type RowImage } from '../change/row-image.ts'
+import { valueOf } from '../change/value.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type {
+  CompiledListView,
+  CompiledQueryView,
+  CompiledRowView,
+  CompiledView,
+  CompiledViews,
+} from './compiled-view.ts'
+import type { KeyOperation } from './key-operation.ts'
+import { canonicalText, memberField } from './key-template.ts'
+import { type Change, createDrafts, type Drafts } from './plan-drafts.ts'
+import type { KeyParameters, QueryDependency, Row } from './view.ts'
+import { documentText } from './view-document.ts'
+
+/** Transactions in the order of their commits, or pieces of one; `isWhole` as in TransactionPiece. */
+export type PlanItem =
+  | {
+      readonly kind: 'transaction'
+      readonly xid64: bigint
+      readonly changes: readonly ChangeEvent[]
+      readonly isWhole: boolean
+    }
+  | { readonly kind: 'snapshot'; readonly changes: readonly SnapshotRead[] }
+
+export interface Plan {
+  /** One for a key. For one `apply`. */
+  readonly operations: readonly KeyOperation[]
+  /** To be done before `operations` are applied. */
+  readonly truncated: readonly { readonly view: CompiledView; readonly lsn: Lsn }[]
+  /** Views whose stale keys cannot be named; to be forgotten before `operations` are applied. */
+  readonly forgotten: readonly {
+    readonly view: CompiledView
+    readonly reason: 'old-values-missing' | 'no-keys' | 'keys-failed' | 'truncated'
+  }[]
+  /** L4: the keys of these are invalidated by `operations`; everything else goes on. */
+  readonly failed: readonly FailedChange[]
+}
+
+export interface FailedChange {
+  readonly view: CompiledView
+  /** Those that are invalidated; empty if they are not known, then the view is forgotten. */
+  readonly keys: readonly string[]
+  readonly change: ChangeEvent
+  readonly error: unknown
+}
+
+export interface Planner {
+  plan(items: readonly PlanItem[]): Plan
+}
+
+type RowChange = Insert | Update | Delete | SnapshotRead
+type Forgotten = Plan['forgotten'][number]
+
+interface Feeds {
+  readonly keyed: readonly (CompiledRowView | CompiledListView)[]
+  readonly queries: readonly { readonly view: CompiledQueryView; readonly dependency: QueryDependency }[]
+}
+
+interface Work {
+  readonly drafts: Drafts
+  readonly truncated: Map<CompiledView, Lsn>
+  readonly forgotten: Map<CompiledView, Forgotten['reason']>
+  readonly failed: FailedChange[]
+}
+
+export function createPlanner(views: CompiledViews): Planner {
+  const byRelation = new WeakMap<Relation, Feeds>()
+
+  function feedsOf(relation: Relation): Feeds {
+    let feeds = byRelation.get(relation)
+    if (!feeds) {
+      const table = qualifiedName(relation)
+      feeds = {
+        keyed: views.all.filter((view) => view.kind !== 'query').filter(({ view }) => view.table === table),
+        queries: views.all
+          .filter((view) => view.kind === 'query')
+          .flatMap((view) => view.view.dependsOn.map((dependency) => ({ view, dependency })))
+          .filter(({ dependency }) => dependency.table === table),
+      }
+      byRelation.set(relation, feeds)
+    }
+    return feeds
+  }
+
+  return {
+    plan(items) {
+      const work: Work = { drafts: createDrafts(), truncated: new Map(), forgotten: new Map(), failed: [] }
+      for (const item of items) {
+        const xid = item.kind === 'transaction' ? item.xid64 : null
+        const isWhole = item.kind === 'transaction' && item.isWhole
+        for (const event of item.changes) {
+          if (event.op === 'm') continue
+          const feeds = feedsOf(event.relation)
+          const change = { lsn: event.lsn, position: event.position, xid }
+          if (event.op === 't') truncate(work, feeds, change)
+          else planRowChange(work, feeds, event, change, isWhole)
+        }
+      }
+      return {
+        operations: work.drafts.operations(formatPosition),
+        truncated: Array.from(work.truncated, ([view, lsn]) => ({ view, lsn })),
+        forgotten: Array.from(work.forgotten, ([view, reason]) => ({ view, reason })),
+        failed: work.failed,
+      }
+    },
+  }
+}
+
+function truncate(work: Work, feeds: Feeds, change: Change): void {
+  for (const view of feeds.keyed) {
+    work.truncated.set(view, change.lsn)
+    work.drafts.truncate(view, change)
+  }
+  for (const { view } of feeds.queries) work.forgotten.set(view, 'truncated')
+}
+
+function planRowChange(work: Work, feeds: Feeds, event: RowChange, change: Change, isWhole: boolean): void {
+  for (const view of feeds.keyed) {
+    if (event.op === 'r') prewarm(work, view, event, change)
+    else planKeyedView(work, view, event, change, isWhole)
+  }
+  for (const { view, dependency } of feeds.queries) planQueryView(work, view, dependency, event, change)
+}
+
+/** Snapshot rows are never a value, nor a version: for policy `all` they order a fill, and nothing else. */
+function prewarm(work: Work, view: CompiledRowView | CompiledListView, event: SnapshotRead, change: Change): void {
+  if (view.view.warm !== 'all') return
+  const key = keyOf(view, event.after)
+  if (typeof key === 'string') work.drafts.prewarm(view, key, change)
+}
+
+function planKeyedView(
+  work: Work,
+  view: CompiledRowView | CompiledListView,
+  event: Exclude<RowChange, SnapshotRead>,
+  change: Change,
+  isWhole: boolean,
+): void {
+  const after = event.op === 'd' ? null : withUnchanged(event.after, event.op === 'u' ? event.before : null)
+  const before = event.op === 'c' ? null : oldRow(event, identifying(view))
+  const oldKey = before ? keyOf(view, before) : null
+  const newKey = after ? keyOf(view, after) : null
+  const oldField = before && view.kind === 'list' ? fieldOf(view, before) : null
+  const newField = after && view.kind === 'list' ? fieldOf(view, after) : null
+  if (
+    before === undefined ||
+    oldKey === undefined ||
+    newKey === undefined ||
+    oldField === undefined ||
+    newField === undefined
+  ) {
+    work.forgotten.set(view, 'old-values-missing')
+    return
+  }
+  if (oldKey !== null && (oldKey !== newKey || oldField !== newField)) {
+    if (!isWhole) work.drafts.invalidate(view, oldKey, change, true)
+    else if (view.kind === 'row') work.drafts.row(view, oldKey, change, null)
+    else if (oldField !== null) work.drafts.member(view, oldKey, change, oldField, null)
+  }
+  if (newKey === null || after === null) return
+  if (!isWhole) {
+    work.drafts.invalidate(view, newKey, change, true)
+    return
+  }
+  try {
+    const row = decode(view, after, view.view.columns)
+    if (row === undefined) work.drafts.invalidate(view, newKey, change, true)
+    else if (view.kind === 'row') work.drafts.row(view, newKey, change, documentText(view, row))
+    else if (newField !== null) work.drafts.member(view, newKey, change, newField, documentText(view, row))
+  } catch (error) {
+    work.drafts.invalidate(view, newKey, change, false)
+    work.failed.push({ view, keys: [newKey], change: event, error })
+  }
+}
+
+function planQueryView(
+  work: Work,
+  view: CompiledQueryView,
+  dependency: QueryDependency,
+  event: RowChange,
+  change: Change,
+): void {
+  if (event.op === 'r' && view.view.warm !== 'all') return
+  const { keys: keysOf, columns } = dependency
+  if (!keysOf) {
+    if (event.op !== 'r') work.forgotten.set(view, 'no-keys')
+    return
+  }
+  const before = event.op === 'u' || event.op === 'd' ? oldRow(event, columns) : null
+  const images =
+    event.op === 'd' ? [before] : [before, withUnchanged(event.after, event.op === 'u' ? event.before : null)]
+  try {
+    const keys = new Set<string>()
+    for (const image of images) {
+      if (image === null) continue
+      const row = image && decode(view, image, columns)
+      if (!row) {
+        work.forgotten.set(view, 'old-values-missing')
+        return
+      }
+      for (const parameters of keysOf(row)) keys.add(queryKey(view, parameters))
+    }
+    for (const key of keys) {
+      if (event.op === 'r') work.drafts.prewarm(view, key, change)
+      else work.drafts.invalidate(view, key, change, true)
+    }
+  } catch (error) {
+    work.forgotten.set(view, 'keys-failed')
+    work.failed.push({ view, keys: [], change: event, error: withoutValues(view, error) })
+  }
+}
+
+export function queryKey(view: CompiledQueryView, parameters: KeyParameters): string {
+  return view.template.format(view.template.parameters.map((name) => parameters[name] ?? missing(view, name)))
+}
+
+function missing(view: CompiledView, name: string): never {
+  throw new TrackOpsError('VIEW_FAILED', `a key of view ${view.name} lacks the parameter ${name}`, {
+    details: { view: view.name },
+  })
+}
+
+/** null: the row has no key, as one of its columns is NULL. undefined: the image does not say. */
+function keyOf(view: CompiledRowView | CompiledListView, image: RowImage): string | null | undefined {
+  const texts: string[] = []
+  for (const column of view.template.parameters) {
+    const text = columnText(image, column)
+    if (text === undefined || text === null) return text
+    texts.push(canonicalText(typeName(image.relation, column), text))
+  }
+  return view.template.format(texts)
+}
+
+function fieldOf(view: CompiledListView, image: RowImage): string | null | undefined {
+  const text = columnText(image, view.view.member)
+  return text === undefined || text === null
+    ? text
+    : memberField(canonicalText(typeName(image.relation, view.view.member), text))
+}
+
+function identifying(view: CompiledRowView | CompiledListView): readonly string[] {
+  return view.kind === 'list' ? [...view.template.parameters, view.view.member] : view.template.parameters
+}
+
+/**
+ * The row as it was, as far as `columns` go. An update without an old tuple left the replica identity as it was, so the new
+ * row says what those columns were. undefined: the event does not say.
+ */
+function oldRow(event: Update | Delete, columns: readonly string[]): RowImage | undefined {
+  const { before } = event
+  if (before) return columns.every((column) => columnText(before, column) !== undefined) ? before : undefined
+  if (event.op === 'd') return undefined
+  const { relation } = event
+  const isUnchanged = columns.every(
+    (column) => relation.columns[relation.columnIndex.get(column) ?? -1]?.isIdentity === true,
+  )
+  return isUnchanged ? event.after : undefined
+}
+
+/** An unchanged TOAST value that the new row lacks is the old row's, if that one has it. */
+function withUnchanged(after: RowImage, before: RowImage | null): RowImage {
+  if (after.kind === 'complete' || !before) return after
+  return { ...after, texts: after.texts.map((text, index) => (text === undefined ? before.texts[index] : text)) }
+}
+
+/** undefined: a partial row is not a row (L3). @throws TrackOpsError DECODE */
+function decode(view: CompiledView, image: RowImage, columns: readonly string[]): Row | undefined {
+  const row: Record<string, Row[string]> = {}
+  for (const column of columns) {
+    const text = columnText(image, column)
+    const type = image.relation.columns[image.relation.columnIndex.get(column) ?? -1]?.type
+    if (text === undefined || !type) return undefined
+    try {
+      row[column] = valueOf(type, text)
+    } catch {
+      throw new TrackOpsError(
+        'DECODE',
+        `column ${column} of ${qualifiedName(image.relation)} does not read as ${type.name}`,
+        {
+          details: { view: view.name, column, type: type.name },
+        },
+      )
+    }
+  }
+  return row
+}
+
+function typeName(relation: Relation, column: string): string | undefined {
+  return relation.columns[relation.columnIndex.get(column) ?? -1]?.type.name
+}
+
+function withoutValues(view: CompiledView, error: unknown): unknown {
+  if (error instanceof TrackOpsError) return error
+  const reason = error instanceof Error ? error.name : typeof error
+  return new TrackOpsError('VIEW_FAILED', `the keys of a dependency of view ${view.name} threw ${reason}`, {
+    details: { view: view.name, reason },
+  })
+}
+
+/** Where a change that failed stands, for logs and dead letters. */
+export function describePlace(change: { readonly lsn: Lsn; readonly position: Position }): Record<string, string> {
+  return { lsn: formatLsn(change.lsn), position: formatPosition(change.position) }
+}
