@@ -1,5 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
+import type { PipelineStatus } from './pipeline.ts'
+
 
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
 export interface Metrics {

@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+
+import Fastify from 'fastify'
+
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Metrics } from './metrics.ts'
+import type { SystemStatus } from './status.ts'
+
+export interface ConsoleDeps {
+  readonly metrics: Metrics
+  readonly status: () => Promise<SystemStatus>
+  readonly isReady: () => boolean
+}
+
+export interface ConsoleServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+const PAGE = new URL('../../console/index.html', import.meta.url)
+
+/**
+ * The page for people, and what machines ask: `/metrics` for Prometheus, `/health/live` (this process answers) and
+ * `/health/ready` (changes flow) for whoever restarts and routes.
+ */
+export async function startConsoleServer(
+  deps: ConsoleDeps,
+  options: { readonly host: string; readonly port: number; readonly portVariable: string },
+): Promise<ConsoleServer> {
+  const page = await readFile(PAGE, 'utf8')
+  const app = Fastify({ logger: false, forceCloseConnections: true })
+  app.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
+  app.get('/api/status', async (_request, reply) => await reply.header('cache-control', 'no-store').send(await deps.status()))
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()),
+  )
+  app.get('/health/live', () => ({ status: 'live' }))
+  app.get('/health/ready', (_request, reply) => {
+    const isReady = deps.isReady()
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready' })
+  })
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).type('application/problem+json').send({ type: 'about:blank', title: 'Not Found', status: 404 }),
+  )
+  try {
+    await app.listen({ host: options.host, port: options.port })
+  } catch (error) {
+    throw listenError(error, options.port, 'the console', options.portVariable)
+  }
+  return { url: `http://${options.host}:${options.port}`, close: () => app.close() }
+}
+
+/** What a server says when it can't listen. */
+export function listenError(error: unknown, port: number, purpose: string, variable: string): unknown {
+  if (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES')) {
+    const why = error.code === 'EADDRINUSE' ? 'is taken' : 'may not be used'
+    return new TrackOpsError('PORT_TAKEN', `port ${port} for ${purpose} ${why} (${variable})`, {
+      details: { port, variable },
+      cause: error,
+    })
+  }
+  return error
+}
