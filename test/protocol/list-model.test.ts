@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { explore, follow, formatRun } from './explore.ts'
+import { type ListChange, listMachine, type ListModelOptions, type ListRule } from './list-model.ts'
+
+/** The first row leaves the list and comes back. */
+const LEAVES: readonly ListChange[] = [
+  { row: 0, lsn: 2, leaves: true },
+  { row: 1, lsn: 1 },
+  { row: 0, lsn: 3 },
+]
+/** It comes back with a lower LSN than it left with: see model.ts, `lsns`. */
+const RETURNS_LOWER: readonly ListChange[] = [
+  { row: 0, lsn: 3, leaves: true },
+  { row: 0, lsn: 1 },
+  { row: 1, lsn: 2 },
+]
+
+const HOLDS: Readonly<Record<string, Partial<ListModelOptions>>> = {
+  'a list, LSN order is not commit order': { evict: 2 },
+  'a list that a row leaves': { changes: LEAVES },
+  'a list to which a row returns with a lower LSN': { changes: RETURNS_LOWER },
+  'a list, one process does the work of both consumers': { apart: false },
+  'a list, and Redis falls back': { rollback: 1, changes: LEAVES.slice(0, 2), reads: 2 },
+  'a list, readers present tokens': { tokens: true, reads: 2 },
+  'a query': { kind: 'query', evict: 2 },
+  'a query, one process does the work of both consumers': { kind: 'query', apart: false },
+  'a query, and Redis falls back': { kind: 'query', rollback: 1, changes: LEAVES.slice(0, 2), reads: 2 },
+  'a query, readers present tokens': { kind: 'query', tokens: true, reads: 2 },
+}
+
+for (const [name, options] of Object.entries(HOLDS)) {
+  void test(`P1 P2 P3 F W L7: every interleaving holds: ${name}`, () => {
+    const { broken, states } = explore(listMachine(options))
+    const found = [...broken].map(([property, run]) => `${property}: ${formatRun(run)}`)
+    assert.deepEqual(found, [])
+    assert.ok(states > 10_000, `${states} states are too few to mean anything`)
+  })
+}
+
+interface Removal {
+  readonly off: readonly ListRule[]
+  readonly breaks: readonly string[]
+  readonly options?: Partial<ListModelOptions>
+  readonly why: string
+}
+
+const QUERY: Partial<ListModelOptions> = { kind: 'query' }
+
+const REMOVALS: readonly Removal[] = [
+  { off: ['snapshot'], breaks: ['P2', 'P3'], why: 'an older change replaces the member of a newer fill' },
+  {
+    off: ['permember'],
+    breaks: ['P1', 'P3'],
+    why: 'the change of one row hides a later commit of another with a lower LSN',
+  },
+  {
+    off: ['whole'],
+    breaks: ['L7', 'P2', 'P3'],
+    options: { tokens: true, reads: 2 },
+    why: 'a list with a hole looks whole',
+  },
+  { off: ['mark'], breaks: ['W'], why: 'nobody knows that a list was there' },
+  { off: ['lease'], breaks: ['P1', 'P2', 'P3'], why: 'a slow fill installs what it read before the change' },
+  { off: ['passed'], breaks: ['P1', 'P3'], why: 'a slow fill does not know that a change came by' },
+  { off: ['ends'], breaks: ['P2'], why: 'one reader answers the new state, another then installs the old one' },
+  { off: ['visible'], breaks: ['P1', 'P2', 'P3'], why: 'a fill reads the old rows after the change was processed' },
+  {
+    off: ['bypass'],
+    breaks: ['P2'],
+    options: { tokens: true, reads: 2 },
+    why: 'the old list outlives the newer answer',
+  },
+  // One consumer at a time writes members, in order and never twice: then a member's own version decides nothing. It is
+  // what holds where a change is delivered again.
+  {
+    off: ['memberversion', 'atomic'],
+    breaks: ['P2', 'P3'],
+    options: { apart: false },
+    why: 'a redelivered change takes a member back',
+  },
+  { off: ['lease'], breaks: ['P1', 'P2', 'P3'], options: QUERY, why: 'a slow fill installs what it read before' },
+  { off: ['passed'], breaks: ['P1', 'P3'], options: QUERY, why: 'a slow fill does not know that a change came by' },
+  { off: ['ends'], breaks: ['P2'], options: QUERY, why: 'an old fill follows a newer answer' },
+  { off: ['visible'], breaks: ['P1', 'P3'], options: QUERY, why: 'a fill reads the old rows after the change' },
+]
+
+for (const { off, breaks, options = {}, why } of REMOVALS) {
+  void test(`${breaks.join(' ')}: a ${options.kind ?? 'list'} without ${off.join(' and ')}: ${why}`, () => {
+    const without = listMachine({ ...options, off })
+    const { broken } = explore(without)
+    const shown = [...broken].map(([property, run]) => `${property}: ${formatRun(run)}`).join('\n')
+    assert.deepEqual([...broken.keys()].sort(), [...breaks], shown)
+    const whole = listMachine(options)
+    for (const [property, run] of broken) {
+      const end = follow(without, run)
+      assert.ok(end && without.broken(end).includes(property), `not a run that breaks ${property}: ${formatRun(run)}`)
+      const held = follow(whole, run)
+      assert.deepEqual(held ? whole.broken(held) : [], [], formatRun(run))
+    }
+  })
+}
+
+void test('a member needs no version of its own as long as positions are atomic', () => {
+  assert.equal(explore(listMachine({ off: ['memberversion'] })).broken.size, 0)
+  assert.equal(explore(listMachine({ off: ['atomic'], apart: false })).broken.size, 0)
+})
