@@ -5,10 +5,9 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 
 export interface TailTables {
-  /** `public.orders` */
-  readonly tables: readonly string[]
+  readonly tables: readonly CatalogTable[]
   /** Left out: published, their UPDATEs and DELETEs would fail, and nobody has named them. */
-  readonly weak: readonly string[]
+  readonly weak: readonly CatalogTable[]
 }
 
 export interface CatalogTable {
@@ -18,6 +17,11 @@ export interface CatalogTable {
   readonly isPartition: boolean
   /** UPDATE and DELETE would fail if it were published. Of a partitioned table: those of a leaf. */
   readonly isWeak: boolean
+  /**
+   * The identity holds a stored generated column. PostgreSQL 18 then refuses UPDATE and DELETE unless the publication
+   * publishes generated columns; before 18 false.
+   */
+  readonly needsGenerated: boolean
 }
 
 /**
@@ -38,10 +42,11 @@ export function chooseTables(all: readonly CatalogTable[], options: DebeziumOpti
     return !table.isPartitioned || options.tableInclude !== null
   })
   const isRefused = (table: CatalogTable): boolean => table.isWeak && !named.has(nameOf(table).toLowerCase())
-  const tables = captured.filter((table) => !isRefused(table)).map(nameOf)
-  const weak = captured.filter(isRefused).map(nameOf)
+  const tables = captured.filter((table) => !isRefused(table))
+  const weak = captured.filter(isRefused)
   if (tables.length === 0) {
-    const why = weak.length > 0 ? `: without a usable replica identity, and not named: ${weak.join(', ')}` : ''
+    const why =
+      weak.length > 0 ? `: without a usable replica identity, and not named: ${weak.map(nameOf).join(', ')}` : ''
     throw new TrackOpsError('CONFIG_INVALID', `there is no table to follow${why}`)
   }
   return { tables, weak }
@@ -56,7 +61,8 @@ function namedTables(options: DebeziumOptions): ReadonlySet<string> {
   return new Set(names.filter((name) => /^[\w ]+\.[\w ]+$/.test(name)))
 }
 
-function nameOf({ schema, table }: CatalogTable): string {
+/** `public.orders` */
+export function nameOf({ schema, table }: Pick<CatalogTable, 'schema' | 'table'>): string {
   return `${schema}.${table}`
 }
 
@@ -64,19 +70,32 @@ function nameOf({ schema, table }: CatalogTable): string {
 export async function readTables(sql: Sql): Promise<readonly CatalogTable[]> {
   try {
     return await sql<CatalogTable[]>`
-      with identity as (
-        select c.oid, case c.relreplident
-                        when 'f' then false
-                        when 'd' then not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
-                        when 'i' then not exists (select from pg_index i where i.indrelid = c.oid and i.indisreplident)
-                        else true end as weak
-          from pg_class c where c.relkind in ('r', 'p')
+      with generated as (
+        select a.attrelid, array_agg(a.attnum) as columns, bool_or(a.attgenerated = 'v') as has_virtual
+          from pg_attribute a
+         where a.attgenerated <> '' and not a.attisdropped and current_setting('server_version_num')::int >= 180000
+         group by a.attrelid
+      ), identity as (
+        select c.oid,
+               case c.relreplident
+                 when 'f' then coalesce(g.has_virtual, false)
+                 when 'd' then i.indexrelid is null
+                 when 'i' then i.indexrelid is null
+                 else true end as weak,
+               coalesce(c.relreplident = 'f' or g.columns && i.indkey::int2[], false) and g.attrelid is not null
+                 as needs_generated
+          from pg_class c
+          left join generated g on g.attrelid = c.oid
+          left join pg_index i on i.indrelid = c.oid
+                and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end
+         where c.relkind in ('r', 'p')
       )
       select n.nspname::text as schema, c.relname::text as table, c.relkind = 'p' as "isPartitioned",
              c.relispartition as "isPartition",
              case when c.relkind = 'r' then identity.weak
                   else exists (select from pg_partition_tree(c.oid) leaf join identity i on i.oid = leaf.relid
-                                where leaf.isleaf and i.weak) end as "isWeak"
+                                where leaf.isleaf and i.weak) end as "isWeak",
+             identity.needs_generated as "needsGenerated"
         from pg_class c
         join pg_namespace n on n.oid = c.relnamespace
         join identity on identity.oid = c.oid

@@ -10,8 +10,9 @@ import { createDebeziumEncoder, type DebeziumRecord } from '../change/debezium/e
 import { jsonString } from '../change/debezium/json-text.ts'
 import { parseDebeziumOptions, type DebeziumOptions } from '../change/debezium/options.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { connectPostgres } from './connections.ts'
-import { chooseTables, readTables } from './tail-tables.ts'
+import { type CatalogTable, chooseTables, nameOf, readTables } from './tail-tables.ts'
 
 export interface TailDeps {
   /** One or more whole lines. Resolves when more may come: that is the only limit on what waits. */
@@ -51,20 +52,20 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
     const { tables, weak } = chooseTables(await readTables(sql), options)
     for (const table of weak) {
       deps.say(
-        `${table} is left out: it has no usable replica identity, and once published its UPDATEs and DELETEs would ` +
+        `${nameOf(table)} is left out: it has no usable replica identity, and once published its UPDATEs and DELETEs would ` +
           'fail. To follow it all the same, name it in table.include.list',
       )
     }
     if (deps.signal.aborted) return
     hasPublication = true
-    if (options.publishViaPartitionRoot) await createRootPublication(sql, name, tables)
+    await createPublication(sql, name, tables, options)
     capture = await openCapture(
       { sql, log: logTo(deps.say) },
       {
         databaseUrl: given.databaseUrl,
         slot: name,
         publication: name,
-        tables,
+        tables: tables.map(nameOf),
         snapshot: options.snapshotMode,
         temporary: true,
         // Those that are weak and still here were named.
@@ -140,14 +141,24 @@ function wallClockNs(): bigint {
   return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
 }
 
-async function createRootPublication(sql: Sql, name: string, tables: readonly string[]): Promise<void> {
-  const list = tables.map((table) => {
-    const dot = table.indexOf('.')
-    return `${quoteIdentifier(table.slice(0, dot))}.${quoteIdentifier(table.slice(dot + 1))}`
-  })
-  await sql.unsafe(
-    `create publication ${quoteIdentifier(name)} for table ${list.join(', ')} with (publish_via_partition_root = true)`,
-  )
+/** Ours from the start, as capture's own way has no place for Debezium's options and PostgreSQL 18's. */
+async function createPublication(
+  sql: Sql,
+  name: string,
+  tables: readonly CatalogTable[],
+  options: DebeziumOptions,
+): Promise<void> {
+  const list = tables.map(({ schema, table }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`)
+  const settings = [
+    ...(options.publishViaPartitionRoot ? ['publish_via_partition_root = true'] : []),
+    ...(tables.some((table) => table.needsGenerated) ? ['publish_generated_columns = stored'] : []),
+  ]
+  const having = settings.length > 0 ? ` with (${settings.join(', ')})` : ''
+  try {
+    await sql.unsafe(`create publication ${quoteIdentifier(name)} for table ${list.join(', ')}${having}`)
+  } catch (error) {
+    throw fromPostgres(error, 'creating a publication')
+  }
 }
 
 /** A temporary slot ends when the server notices that its connection has gone: whoever looks afterwards finds nothing. */
