@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { Sql } from 'postgres'
+
+import { confirmedLsn, openTestCapture, outline, slotName, texts } from '../../test/support/follow-capture.ts'
+import { ownPostgres, testPostgres } from '../../test/support/postgres.ts'
+import { waitFor } from '../../test/support/wait-for.ts'
+import { LSN_ZERO, toLsn } from '../change/lsn.ts'
+
+const tables = ['public.items']
+
+async function itemsDatabase(t: Parameters<typeof testPostgres>[0]): ReturnType<typeof testPostgres> {
+  const database = await testPostgres(t)
+  await database.sql`create table items (id int primary key)`
+  return database
+}
+
+/** The consumer has applied the snapshot, and says so. */
+async function completeSnapshot(
+  follower: Awaited<ReturnType<typeof openTestCapture>>,
+  sql: Sql,
+): Promise<void> {
+  await follower.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
+  follower.capture.ack(follower.capture.resumeLsn)
+  await waitFor(async () => (await sql`select from trackops.slots where snapshot_completed_at is not null`).length, {
+    what: 'the snapshot to be noted as complete',
+  })
+}
+
+test('a capture that is opened again carries on where it was acked, in the same history, without a snapshot', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const first = await openTestCapture(t, database, { tables })
+  assert.equal(first.capture.snapshot, 'initial')
+  await completeSnapshot(first, sql)
+  await sql`insert into items values (1)`
+  await first.catchUp(sql)
+  const end = first.transactions()[0]?.endLsn ?? LSN_ZERO
+  first.capture.ack(end)
+  await waitFor(async () => (await confirmedLsn(sql, slotName(database.url))) >= end, {
+    what: 'the ack to reach the slot',
+  })
+  await sql`insert into items values (2)`
+  await first.stop()
+
+  const second = await openTestCapture(t, database, { tables })
+  assert.equal(second.capture.snapshot, 'none')
+  assert.deepEqual(second.capture.history, first.capture.history)
+  assert.equal(second.capture.resumeLsn, end)
+  await second.catchUp(sql)
+  assert.deepEqual(
+    second.changes().flatMap((change) => (change.op === 'c' ? [texts(change, 'after')] : [])),
+    [{ id: '2' }],
+  )
+})
+
+test('a snapshot that was not applied begins anew, under another epoch', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  await sql`insert into items values (1)`
+  const first = await openTestCapture(t, database, { tables })
+  await first.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
+  await first.stop()
+  const second = await openTestCapture(t, database, { tables })
+  assert.equal(second.capture.snapshot, 'initial')
+  assert.notEqual(second.capture.history.slotEpoch, first.capture.history.slotEpoch)
+  await second.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
+  assert.equal(second.snapshots().flatMap((piece) => piece.changes).length, 1)
+})
+
+test('a slot that is gone is made anew under another epoch, and whoever opens it is told', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const first = await openTestCapture(t, database, { tables })
+  await completeSnapshot(first, sql)
+  await first.stop()
+  const slot = slotName(database.url)
+  await waitFor(() => sql`select pg_drop_replication_slot(${slot})`, { what: 'the slot to be free' })
+  const second = await openTestCapture(t, database, { tables })
+  assert.equal(second.capture.snapshot, 'slot-lost')
+  assert.notEqual(second.capture.history.slotEpoch, first.capture.history.slotEpoch)
+})
+
+test('a slot that was dropped and made again behind our back while streaming is lost', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const follower = await openTestCapture(t, database, { tables })
+  await completeSnapshot(follower, sql)
+  await follower.catchUp(sql)
+  const slot = slotName(database.url)
+  const pulling = follower.pullUntil(() => false)
+  const failed = assert.rejects(pulling, { code: 'SLOT_LOST' })
+  await waitFor(
+    async () => {
+      await sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
+      return sql`select pg_drop_replication_slot(${slot})`
+    },
+    { what: 'the slot to be dropped', intervalMs: 1 },
+  )
+  await failed
+})
+
+test('a publication that is dropped while streaming ends the stream, and the next opening knows that changes were lost', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const follower = await openTestCapture(t, database, { tables })
+  await completeSnapshot(follower, sql)
+  await sql`insert into items values (1)`
+  await follower.catchUp(sql)
+  await sql`drop publication test_publication`
+  await sql`insert into items values (2)`
+  await assert.rejects(
+    follower.pullUntil(() => false),
+    { code: 'PUBLICATION_MISSING' },
+  )
+  await follower.stop()
+  const second = await openTestCapture(t, database, { tables })
+  assert.equal(second.capture.snapshot, 'slot-lost')
+  await second.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
+  assert.equal(second.snapshots().flatMap((piece) => piece.changes).length, 2)
+})
+
+test('a slot that another process reads is busy; it is waited for, but not for ever', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const first = await openTestCapture(t, database, { tables })
+  await completeSnapshot(first, sql)
+  const pulling = first.pullUntil((item) => item.kind === 'transaction')
+  await waitFor(
+    () =>
+      sql`select from pg_replication_slots where active and slot_name = ${slotName(database.url)}`.then(
+        (rows) => rows.length,
+      ),
+    {
+      what: 'the first to stream',
+    },
+  )
+  await assert.rejects(openTestCapture(t, database, { tables, slotBusyTimeoutMs: 50 }), { code: 'SLOT_BUSY' })
+  const waiting = openTestCapture(t, database, { tables })
+  await sql`insert into items values (1)`
+  await pulling
+  await first.stop()
+  const second = await waiting
+  await second.catchUp(sql)
+  assert.deepEqual(outline(second.changes()), ['c items'])
+})
+
+test('a temporary capture leaves neither slot nor publication nor ledger behind', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  await sql`insert into items values (1)`
+  const follower = await openTestCapture(t, database, { tables, temporary: true })
+  await sql`insert into items values (2)`
+  await follower.catchUp(sql)
+  assert.equal(follower.snapshots().flatMap((piece) => piece.changes).length, 1)
+  assert.deepEqual(outline(follower.changes()), ['c items'])
+  await follower.stop()
+  await waitFor(
+    async () => (await sql`select from pg_replication_slots where slot_name = ${slotName(database.url)}`).length === 0,
+    { what: 'the slot to be gone' },
+  )
+  assert.equal((await sql`select from pg_publication`).length, 0)
+  assert.equal((await sql`select to_regclass('trackops.slots') as ledger`)[0]?.['ledger'], null)
+})
+
+test('a transaction that does not end delays the slot only for the given time', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const session = await sql.reserve()
+  try {
+    await session`begin`
+    await session`insert into items values (1)`
+    await assert.rejects(openTestCapture(t, database, { tables: [...tables], slotCreationTimeoutMs: 100 }), {
+      code: 'TIMEOUT',
+    })
+  } finally {
+    await session`rollback`
+    session.release()
+  }
+  const follower = await openTestCapture(t, database, { tables })
+  assert.equal(follower.capture.snapshot, 'initial')
+})
+
+test('opening does not wait for a synchronous standby that is not there', async (t) => {
+  const server = await ownPostgres(t, { settings: { synchronous_standby_names: 'nobody' } })
+  const { sql } = server
+  await sql.begin(async (tx) => {
+    await tx`set local synchronous_commit = local`
+    await tx`create table items (id int primary key)`
+    await tx`insert into items values (1)`
+  })
+  const database = { url: server.url, sql }
+  const follower = await openTestCapture(t, database, { tables })
+  await completeSnapshot(follower, sql)
+  assert.equal(follower.snapshots().flatMap((piece) => piece.changes).length, 1)
+})
+
+test('a server with another wal_level is refused with what to do', async (t) => {
+  const server = await ownPostgres(t, { settings: { wal_level: 'replica' } })
+  await server.sql`create table items (id int primary key)`
+  await assert.rejects(openTestCapture(t, server, { tables }), { code: 'WAL_LEVEL' })
+})
+
+test('an ack ahead of what was handed on is not told to the server', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const follower = await openTestCapture(t, database, { tables })
+  await completeSnapshot(follower, sql)
+  follower.capture.ack(toLsn(0xffff_ffff_ffffn))
+  assert.equal(follower.capture.status().ackedLsn, follower.capture.resumeLsn)
+})
