@@ -19,5 +19,6 @@ export { type EventDefinition, type RowChangeView } from './consume/event-defini
 export { type ConsumeOptions, type DomainEvent, type DomainEventBus } from './log/domain-event.ts'
 export { defineConfig, type TrackOpsConfig } from './roles/define-config.ts'
 export { type RunningService, type ServiceContext, type ServiceDefinition } from './roles/service.ts'
+export { enqueue } from './log/outbox.ts'
 export { describeError, TrackOpsError } from './runtime/errors.ts'
 export { type Logger } from './runtime/logger.ts'

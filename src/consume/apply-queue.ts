@@ -72,7 +72,8 @@ export function createApplyQueue(deps: ApplyQueueDeps, signal: AbortSignal): App
       }
       if (signal.aborted || retryOf(attempt.error) !== 'timed') throw attempt.error
       deps.onWaiting(describeError(attempt.error))
-      if (failures === 0) deps.log.warn({ reason: describeError(attempt.error) }, 'Redis does not take changes, waiting')
+      if (failures === 0)
+        deps.log.warn({ reason: describeError(attempt.error) }, 'Redis does not take changes, waiting')
       // Those behind it must have been answered before it goes out again, or they would overtake it.
       await Promise.all(waiting.map((later) => later.attempt))
       await pause(backoffDelayMs(failures + 1, { maxMs: 2_000 }), signal)

@@ -92,7 +92,10 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
     if (decided.some((decision) => decision.kind === 'forget')) {
       const isHistoryNew = decided.some((decision) => decision.isHistoryNew)
       const forgotten = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
-      log.info({ removedKeys: forgotten.removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
+      log.info(
+        { removedKeys: forgotten.removedKeys, isHistoryNew },
+        'positions cannot be continued: the cache is forgotten',
+      )
     }
     const at: Record<'invalidator' | 'warmer', Position> = {
       invalidator: { commitLsn: context.resumeLsn, ordinal: 0 },
@@ -123,9 +126,13 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         const text = part === 'invalidate' ? stored.invalidator : stored.warmer
         const within = positionWithin(context.history, text)
         if (within === undefined || comparePositions(within, expected) < 0) {
-          throw new TrackOpsError('POSITION_MISMATCH', 'Redis has lost writes: its position is behind what was applied', {
-            details: { stored: text, applied: formatStoredPosition(context.history, expected) },
-          })
+          throw new TrackOpsError(
+            'POSITION_MISMATCH',
+            'Redis has lost writes: its position is behind what was applied',
+            {
+              details: { stored: text, applied: formatStoredPosition(context.history, expected) },
+            },
+          )
         }
       }
     }
@@ -147,7 +154,8 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       await patiently('forgetting a view', signal, async () => {
         for (const { view, lsn } of plan.truncated) await protocol.truncate(view.name, lsn)
         for (const { view, reason: why } of plan.forgotten) {
-          if (why === 'old-values-missing') log.warn({ view: view.name, reason: why }, 'a change does not say which keys it means')
+          if (why === 'old-values-missing')
+            log.warn({ view: view.name, reason: why }, 'a change does not say which keys it means')
           await protocol.forget([view.name], { signal })
         }
       })

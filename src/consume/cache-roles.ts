@@ -11,7 +11,10 @@ export type ApplyRole = 'invalidate' | 'warm' | 'both'
  * processed is not processed again, for a change that comes late could put back what readers have left behind (P2, P3).
  * So the one that is behind first catches up alone, and from there on one write serves both.
  */
-export function roleAt(role: CacheRole, positions: { readonly invalidator: Position; readonly warmer: Position }): ApplyRole {
+export function roleAt(
+  role: CacheRole,
+  positions: { readonly invalidator: Position; readonly warmer: Position },
+): ApplyRole {
   if (role === 'cache-invalidator') return 'invalidate'
   if (role === 'cache-warmer') return 'warm'
   const order = comparePositions(positions.invalidator, positions.warmer)

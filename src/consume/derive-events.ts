@@ -71,7 +71,12 @@ function letterFor(change: RowChange, definition: EventDefinition, consumer: str
     consumer,
     source: definition.table,
     position: formatPosition(change.position),
-    subject: { kind: 'row', topic: definition.topic, table: definition.table, change: readable(change, definition.columns) },
+    subject: {
+      kind: 'row',
+      topic: definition.topic,
+      table: definition.table,
+      change: readable(change, definition.columns),
+    },
     errorCode: known?.code ?? 'EVENT_FAILED',
     errorMessage: known?.message ?? `the event definition of ${definition.table} threw ${kind}`,
     attempts: 1,

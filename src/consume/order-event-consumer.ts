@@ -103,7 +103,10 @@ export function createOrderEventConsumer(
       const decided = decideResume({ stored: within, resumeLsn: context.resumeLsn })
       stored = found ? { text: found.position, lsn: decided.from.commitLsn, atMs: 0 } : null
       if (decided.kind === 'forget' && found) {
-        log.warn({ horizon: found.horizon?.toString() ?? null }, 'changes were missed: looking for rows without their events')
+        log.warn(
+          { horizon: found.horizon?.toString() ?? null },
+          'changes were missed: looking for rows without their events',
+        )
         if (found.horizon !== null) await deps.recoverMissed(found.horizon, signal)
       }
       const horizon = createHorizon(found?.horizon ?? null)

@@ -40,7 +40,11 @@ const LOOKS_BEFORE_DOUBT = 8
 /** System identifier and timeline ride on every query; this bounds how long a batch may rely on an older answer. */
 const MAX_AGE_MS = 1000
 
-export function createVisibility(deps: { readonly sql: Sql; readonly history: History; readonly now?: () => number }): Visibility {
+export function createVisibility(deps: {
+  readonly sql: Sql
+  readonly history: History
+  readonly now?: () => number
+}): Visibility {
   const now = deps.now ?? Date.now
   let seen: (Seen & { readonly atMs: number }) | undefined
   let looking: Promise<Seen> | undefined

@@ -29,7 +29,9 @@ export async function readDomainEvents(
   sql: Sql,
   options: { readonly topic: string; readonly afterSeq: bigint; readonly limit: number },
 ): Promise<readonly StoredEvent[]> {
-  const rows = await sql<{ seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]>`
+  const rows = await sql<
+    { seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
+  >`
     select seq::text, event_id, topic, key, payload
     from trackops.domain_events
     where topic = ${options.topic} and seq > ${options.afterSeq.toString()}::bigint

@@ -40,7 +40,9 @@ export async function enqueue(tx: TransactionSql, events: readonly DomainEvent[]
  */
 export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<number> {
   return await store.begin(async (tx) => {
-    const waiting = await tx<{ seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]>`
+    const waiting = await tx<
+      { seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
+    >`
       select seq::text, event_id, topic, key, payload
       from trackops_outbox
       where published_at is null

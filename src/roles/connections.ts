@@ -68,7 +68,9 @@ export async function connectPostgres(
   } catch (error) {
     await sql.end({ timeout: 1 })
     const known = fromPostgres(error, `connecting to ${withoutSecret(url)}`)
-    throw known instanceof TrackOpsError ? known : new TrackOpsError('POSTGRES_REFUSED', `cannot use ${withoutSecret(url)}`, { cause: error })
+    throw known instanceof TrackOpsError
+      ? known
+      : new TrackOpsError('POSTGRES_REFUSED', `cannot use ${withoutSecret(url)}`, { cause: error })
   }
 }
 

@@ -30,7 +30,10 @@ export async function startConsoleServer(
   const page = await readFile(PAGE, 'utf8')
   const app = Fastify({ logger: false, forceCloseConnections: true })
   app.get('/', (_request, reply) => reply.type('text/html; charset=utf-8').send(page))
-  app.get('/api/status', async (_request, reply) => await reply.header('cache-control', 'no-store').send(await deps.status()))
+  app.get(
+    '/api/status',
+    async (_request, reply) => await reply.header('cache-control', 'no-store').send(await deps.status()),
+  )
   app.get('/metrics', async (_request, reply) =>
     reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()),
   )

@@ -70,10 +70,7 @@ const SCHEMA = Type.Object(
     views: Type.Array(Type.Unknown(), { minItems: 1 }),
     events: Type.Optional(
       Type.Array(
-        Type.Object(
-          { topic: Name, table: Table, columns: Columns, derive: Code, enrich: Type.Optional(Code) },
-          strict,
-        ),
+        Type.Object({ topic: Name, table: Table, columns: Columns, derive: Code, enrich: Type.Optional(Code) }, strict),
       ),
     ),
     databases: Type.Optional(Type.Record(Type.String(), Type.Object(database, strict))),
@@ -116,9 +113,14 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   try {
     module = (await import(pathToFileURL(path).href)) as { default?: unknown }
   } catch (error) {
-    throw invalid(path, `it cannot be loaded: ${error instanceof Error ? firstLine(error.message) : 'unknown reason'}`, error)
+    throw invalid(
+      path,
+      `it cannot be loaded: ${error instanceof Error ? firstLine(error.message) : 'unknown reason'}`,
+      error,
+    )
   }
-  if (module.default === undefined) throw invalid(path, 'it has no default export; write: export default defineConfig({...})')
+  if (module.default === undefined)
+    throw invalid(path, 'it has no default export; write: export default defineConfig({...})')
   assertConfig(module.default, path)
   return { config: module.default, directory: dirname(path), file: path }
 }
@@ -135,7 +137,8 @@ export function assertConfig(value: unknown, file: string): asserts value is Tra
     if (event.enrich !== undefined) assertFunction(event.enrich, `events[${index}].enrich`, file)
   }
   assertUnique(shape.services ?? [], 'services', file)
-  for (const [index, service] of (shape.services ?? []).entries()) assertFunction(service.start, `services[${index}].start`, file)
+  for (const [index, service] of (shape.services ?? []).entries())
+    assertFunction(service.start, `services[${index}].start`, file)
   if (shape.databases && 'source' in shape.databases) {
     throw invalid(file, 'databases.source: this name means the source database; choose another')
   }
@@ -169,7 +172,10 @@ function assertUnique(named: readonly { readonly name: string }[], what: string,
 function firstProblem(schema: TSchema, value: unknown, place: string): string | undefined {
   if (Value.Check(schema, value)) return undefined
   const error = [...Value.Errors(schema, value)][0]
-  const path = (error?.instancePath ?? '').replaceAll(/\/(\d+)/g, '[$1]').replaceAll('/', '.').replace(/^\./, '')
+  const path = (error?.instancePath ?? '')
+    .replaceAll(/\/(\d+)/g, '[$1]')
+    .replaceAll('/', '.')
+    .replace(/^\./, '')
   const where = [place, path].filter(Boolean).join('.') || 'the configuration'
   const names = (error?.params as { additionalProperties?: readonly string[] } | undefined)?.additionalProperties
   return `${where}: ${error?.message ?? 'is not as expected'}${names ? ` (${names.join(', ')})` : ''}`

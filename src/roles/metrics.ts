@@ -2,7 +2,6 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 
 import type { PipelineStatus } from './pipeline.ts'
 
-
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
 export interface Metrics {
   readonly registry: Registry
@@ -60,7 +59,11 @@ export function createMetrics(sources: MetricsSources): Metrics {
     return sources.pipeline()?.capture?.state === 'streaming' ? 1 : 0
   })
   gauge('cdc_consume_dead_letters', 'Dead letters that wait for somebody', sources.deadLetters)
-  gauge('cdc_slot_retained_bytes', 'WAL bytes that the replication slot keeps from being removed', sources.slotRetainedBytes)
+  gauge(
+    'cdc_slot_retained_bytes',
+    'WAL bytes that the replication slot keeps from being removed',
+    sources.slotRetainedBytes,
+  )
 
   new Gauge({
     name: 'cdc_consume_processed_changes',
@@ -68,7 +71,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
     labelNames: ['consumer'],
     registers,
     collect() {
-      for (const consumer of sources.pipeline()?.consumers ?? []) this.set({ consumer: consumer.name }, consumer.processedCount)
+      for (const consumer of sources.pipeline()?.consumers ?? [])
+        this.set({ consumer: consumer.name }, consumer.processedCount)
     },
   })
   new Gauge({
@@ -109,4 +113,3 @@ export function createMetrics(sources: MetricsSources): Metrics {
     reads: () => ({ hits: counts.hit, misses: counts.miss, bypasses: counts.bypass }),
   }
 }
-

@@ -30,7 +30,8 @@ export function createRedisClient(url: string, options: { readonly name: string;
   let lastError = ''
   client.on('error', (error: unknown) => {
     const message = error instanceof Error ? error.message || error.name : 'unknown'
-    if (message !== lastError) options.log.warn({ client: options.name, error: message }, 'the connection to Redis failed')
+    if (message !== lastError)
+      options.log.warn({ client: options.name, error: message }, 'the connection to Redis failed')
     lastError = message
   })
   return client
@@ -41,7 +42,11 @@ export async function connectRedis(client: RedisClient, url: string): Promise<vo
   const failed = new Promise<never>((_resolve, reject) => {
     client.once('error', (error: unknown) => {
       const cause = error instanceof Error ? error.message || error.name : 'unknown'
-      reject(new TrackOpsError('REDIS_UNREACHABLE', `cannot reach Redis at ${withoutSecret(url)}: ${cause}`, { cause: error }))
+      reject(
+        new TrackOpsError('REDIS_UNREACHABLE', `cannot reach Redis at ${withoutSecret(url)}: ${cause}`, {
+          cause: error,
+        }),
+      )
     })
   })
   const connecting = client.connect()

@@ -43,7 +43,13 @@ export interface SystemStatus {
     readonly usedMemoryBytes: number | null
   }
   readonly deadLetters: number | null
-  readonly views: readonly { readonly name: string; readonly kind: string; readonly key: string; readonly warm: string; readonly ttlSeconds: number }[]
+  readonly views: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly key: string
+    readonly warm: string
+    readonly ttlSeconds: number
+  }[]
   readonly services: readonly { readonly name: string; readonly url: string }[]
 }
 
@@ -140,7 +146,13 @@ export function isReady(deps: Pick<StatusDeps, 'pipeline' | 'redis'>): boolean {
 
 export async function readSlot(sql: Sql, name: string): Promise<SlotStatus | null> {
   const rows = await sql<
-    { active: boolean; wal_status: string | null; confirmed: string | null; retained: string | null; safe: string | null }[]
+    {
+      active: boolean
+      wal_status: string | null
+      confirmed: string | null
+      retained: string | null
+      safe: string | null
+    }[]
   >`
     select active, wal_status, confirmed_flush_lsn::text as confirmed, safe_wal_size::text as safe,
            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text as retained
