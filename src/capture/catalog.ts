@@ -48,7 +48,7 @@ export function createCatalog(sql: Sql): Catalog {
       const rows = await sql<TypeRow[]>`
         with recursive chain as (
           select t.oid as start, t.oid, t.typtype, t.typbasetype, t.typtypmod as modifier, 0 as depth
-            from pg_type t where t.oid::bigint = any(${missing}::bigint[])
+            from pg_type t where t.oid = any(${missing}::bigint[]::oid[])
           union all
           select c.start, t.oid, t.typtype, t.typbasetype,
                  case when c.modifier = -1 then t.typtypmod else c.modifier end, c.depth + 1
@@ -86,19 +86,19 @@ export function createCatalog(sql: Sql): Catalog {
     const facts = await sql<ColumnFacts[]>`
       select a.attname::text as name, not a.attnotnull as is_nullable, pg_get_expr(d.adbin, d.adrelid) as default_expression
         from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
-       where a.attrelid::bigint = ${message.oid} and a.attnum > 0 and not a.attisdropped`
+       where a.attrelid = ${message.oid}::oid and a.attnum > 0 and not a.attisdropped`
     const keys = await sql<{ column: string }[]>`
       with candidate as (
         select i.indexrelid, i.indkey, i.indnkeyatts
           from pg_index i join pg_class c on c.oid = i.indexrelid
-         where i.indrelid::bigint = ${message.oid} and i.indisunique and i.indisvalid
+         where i.indrelid = ${message.oid}::oid and i.indisunique and i.indisvalid
            and not (0 = any(i.indkey::int2[]))
          order by i.indisprimary desc, c.relname limit 1
       )
       select a.attname::text as column
         from candidate c
         cross join lateral unnest(c.indkey::int2[]) with ordinality as k(attnum, place)
-        join pg_attribute a on a.attrelid::bigint = ${message.oid} and a.attnum = k.attnum
+        join pg_attribute a on a.attrelid = ${message.oid}::oid and a.attnum = k.attnum
        where k.place <= c.indnkeyatts
        order by k.place`
     const byName = new Map(facts.map((fact) => [fact.name, fact]))

@@ -35,7 +35,8 @@ const SSL_MODES: Readonly<Record<string, SslMode>> = {
 export function parseDatabaseUrl(databaseUrl: string): ConnectionTarget {
   let url: URL
   try {
-    url = new URL(databaseUrl)
+    // libpq lets the host be left out behind the user, which a URL must not
+    url = new URL(databaseUrl.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, '$1localhost'))
   } catch {
     throw invalid('it is not a URL')
   }

@@ -1,4 +1,4 @@
-import { type Lsn, toLsn } from '../change/lsn.ts'
+import { formatLsn, type Lsn, toLsn } from '../change/lsn.ts'
 import type { ReplicaIdentity } from '../change/relation.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { POSTGRES_EPOCH_MICROS } from './frontend-messages.ts'
@@ -88,7 +88,7 @@ export function decodePgoutput(data: Buffer, lsn: Lsn): PgoutputMessage {
 
   function fail(what: string): never {
     throw new TrackOpsError('DECODE', `pgoutput message ${JSON.stringify(type)} cannot be read: ${what}`, {
-      details: { messageType: type, lsn: lsn.toString(), relationOid, byteOffset: at, messageBytes: data.length },
+      details: { messageType: type, lsn: formatLsn(lsn), relationOid, byteOffset: at, messageBytes: data.length },
     })
   }
   function need(bytes: number): void {

@@ -60,13 +60,17 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
   let isReady = false
   let isStreaming = false
 
-  function fail(error: Error): void {
-    if (failure) return
+  function end(error: Error): void {
     failure = error
-    socket.destroy()
     reply?.reject(reply.error ?? error)
     reply = null
     inbox.fail(error)
+  }
+
+  function fail(error: Error): void {
+    if (failure) return
+    socket.destroy()
+    end(error)
   }
 
   function onMessage(type: number, bytes: Buffer, start: number, end: number): void {
@@ -166,8 +170,9 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
       return inbox.stream
     },
     close() {
+      if (failure) return
+      end(new TrackOpsError('POSTGRES_UNREACHABLE', 'the connection was closed here'))
       terminate(socket)
-      fail(new TrackOpsError('POSTGRES_UNREACHABLE', 'the connection was closed here'))
     },
   }
 }
@@ -219,7 +224,12 @@ function versionNumber(text: string): number {
   return Number(match?.[1] ?? 0) * 10_000 + Number(match?.[2] ?? 0)
 }
 
-/** A polite end where the socket still takes it: the server then logs no broken connection. */
+const TERMINATE_MS = 500
+
+/** What was written before (the last status) still goes out, and the server logs no broken connection; but not for ever. */
 function terminate(socket: Socket): void {
-  if (!socket.destroyed && socket.writable) socket.end(terminateMessage())
+  socket.removeAllListeners('data')
+  socket.resume()
+  socket.end(terminateMessage())
+  setTimeout(() => socket.destroy(), TERMINATE_MS).unref()
 }

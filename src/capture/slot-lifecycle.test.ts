@@ -17,10 +17,7 @@ async function itemsDatabase(t: Parameters<typeof testPostgres>[0]): ReturnType<
 }
 
 /** The consumer has applied the snapshot, and says so. */
-async function completeSnapshot(
-  follower: Awaited<ReturnType<typeof openTestCapture>>,
-  sql: Sql,
-): Promise<void> {
+async function completeSnapshot(follower: Awaited<ReturnType<typeof openTestCapture>>, sql: Sql): Promise<void> {
   await follower.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
   follower.capture.ack(follower.capture.resumeLsn)
   await waitFor(async () => (await sql`select from trackops.slots where snapshot_completed_at is not null`).length, {
