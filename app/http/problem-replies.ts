@@ -50,7 +50,11 @@ export function createErrorHandler(log: Logger) {
 
 export function sendProblem(reply: FastifyReply, problem: ProblemDocument): FastifyReply {
   if (problem.status === 503) void reply.header('retry-after', String(RETRY_AFTER_SECONDS))
-  return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(problem)
+  // As bytes: to an object, or a text, fastify would add a charset that this media type does not have.
+  return reply
+    .code(problem.status)
+    .type(PROBLEM_MEDIA_TYPE)
+    .send(Buffer.from(JSON.stringify(problem)))
 }
 
 /**

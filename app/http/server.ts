@@ -48,7 +48,7 @@ function build(log: Logger) {
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Requests that come in while we close are answered like any other; the connection is closed after them.
     return503OnClosing: false,
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, verbose: true } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allowUnionTypes: true, verbose: true } },
     schemaErrorFormatter: describeValidation,
     frameworkErrors: (error, _request, reply) => {
       void sendProblem(reply, problemOf(error))
