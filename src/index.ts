@@ -14,6 +14,7 @@ export {
   type View,
   type WarmingPolicy,
 } from './cache/view.ts'
+export { writeFresh } from './cache/writes.ts'
 export { type Value } from './change/value.ts'
 export { type EventDefinition, type RowChangeView } from './consume/event-definition.ts'
 export { type ConsumeOptions, type DomainEvent, type DomainEventBus } from './log/domain-event.ts'

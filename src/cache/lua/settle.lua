@@ -11,7 +11,7 @@
 --               h, ttl s, n, n times (member, document)
 --               a                           no such row: store its absence
 --               x                           store nothing
--- Reply for each key: {'k', document} or {'k', field, value, ...} or {'k'} (absent): the answer is what is there;
+-- Reply for each key: {'k', document} or {'k', field, value, ...} or {'a', version} (absent): the answer is what is there;
 --       {'s'} stored, {'n'} not stored: the answer is what was read.
 --
 -- An absence is an entry like any other: answered if it is there, replaced if it is older, ended by what is not stored.
@@ -95,7 +95,7 @@ for i = 1, count do
   end
   if not answer and absent then
     if not entry and isAnswer(entryOf(absent)) then
-      answer = { 'k' }
+      answer = { 'a', absent }
     else
       redis.call('UNLINK', absentKey)
     end

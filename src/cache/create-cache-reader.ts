@@ -1,0 +1,241 @@
+import type { Sql } from 'postgres'
+
+import type { Lsn } from '../change/lsn.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { CompiledView, CompiledViews } from './compiled-view.ts'
+import { createDatabaseReads, type WantedKey } from './database-read.ts'
+import { type Entry, readDocument, readMembers, satisfies } from './entry.ts'
+import { createFill, type RefreshCounts } from './fill.ts'
+import { type Answer, createFlights } from './flights.ts'
+import { createLimiter } from './limiter.ts'
+import { globalKeys, LEASE_TTL_MS } from './protocol.ts'
+import type { CacheReader, Read, ReadOptions } from './reader.ts'
+import { callRedis, type RedisConnection } from './redis-call.ts'
+import { createScripts } from './scripts.ts'
+import type { FreshnessToken } from './token.ts'
+import { createTrust } from './trust.ts'
+import { createUnsettled } from './unsettled.ts'
+import type { Document, KeyParameters, View } from './view.ts'
+
+export interface RunningCacheReader extends CacheReader {
+  /**
+   * Reads these keys from the database and stores them, through a lease like any other reader: prewarm, refill, replay of
+   * cache dead letters. What is there already is left. Slow where the database is: one batch after the other.
+   *
+   * @throws TrackOpsError REDIS_..., POSTGRES_..., DATABASE_BUSY: what is not done by then is not done
+   */
+  refresh(view: string, keys: readonly string[], signal?: AbortSignal): Promise<RefreshCounts>
+  isRedisTrusted(): boolean
+  /** What a consumer in this process has applied; see Trust. Texts as in `CacheProtocol.positions`. */
+  applied(positions: { readonly invalidator: string | null; readonly warmer: string | null }): void
+  databaseReads(): { readonly running: number; readonly waiting: number }
+  close(): void
+}
+
+export interface CacheReaderDeps {
+  readonly redis: RedisConnection
+  /** The primary, with the session settings of `createPostgresPool`. */
+  readonly sql: Sql
+  readonly log: Logger
+  /** Embedded mode: true once everything that commits before `lsn` is applied to the cache, false if not before the signal aborts. */
+  readonly waitForApplied?: (lsn: Lsn, signal: AbortSignal) => Promise<boolean>
+  readonly observer?: CacheReaderObserver
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+/** For metrics. */
+export interface CacheReaderObserver {
+  readonly read?: (view: string, source: Read<unknown>['source'], durationMs: number) => void
+  readonly fill?: (view: string, what: 'stored' | 'not-stored' | 'lease-lost' | 'failed', keys: number) => void
+}
+
+export interface CacheReaderOptions {
+  readonly views: CompiledViews
+  /** The partitions whose consumers have positions of their own; default: none. */
+  readonly partitions?: readonly string[]
+  readonly leaseTtlMs?: number
+  /** Must outlive the lag of the consumers; beyond it, answers of a key may go back (P2). Default 60 s. */
+  readonly markTtlSeconds?: number
+  /** How long it is remembered that a row does not exist; 0: not at all. Default 60 s. */
+  readonly absenceTtlSeconds?: number
+  /** Statements at a time on behalf of the cache. Default 32: what a PostgreSQL of a few cores does without queueing much. */
+  readonly databaseConcurrency?: number
+  /** Statements that may wait for a place; beyond, DATABASE_BUSY. Default 1,000. */
+  readonly databaseQueueLength?: number
+  readonly databaseWaitMs?: number
+  /** A Redis that takes longer is treated as one that is down: the database answers. Default 1,000. */
+  readonly redisTimeoutMs?: number
+  /** How long a read waits for the consumers to reach its token before it asks the database. Default 100. */
+  readonly tokenWaitMs?: number
+  readonly trustIntervalMs?: number
+}
+
+const BATCH_KEYS = 100
+const UNSETTLED_KEYS = 10_000
+/** Answers older than their questions, one after the other, mean a key that changes all the time: then read apart from others. */
+const ATTEMPTS = 4
+
+export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOptions): RunningCacheReader {
+  const { redis, log } = deps
+  const { views } = options
+  const now = deps.now ?? Date.now
+  const redisTimeoutMs = options.redisTimeoutMs ?? 1000
+  const markTtlMs = (options.markTtlSeconds ?? 60) * 1000
+  const keys = globalKeys(views.keyPrefix)
+  const scripts = createScripts(redis, redisTimeoutMs)
+  const reads = createDatabaseReads({ sql: deps.sql })
+  const limiter = createLimiter({
+    concurrency: options.databaseConcurrency ?? 32,
+    queueLength: options.databaseQueueLength ?? 1000,
+    maxWaitMs: options.databaseWaitMs ?? 5000,
+  })
+  const unsettled = createUnsettled({ maxKeys: UNSETTLED_KEYS, markTtlMs, now })
+
+  const fill = createFill(
+    {
+      scripts,
+      reads,
+      limiter,
+      isReachable: () => redis.isReady,
+      onUnsettled(view, key, insertLsn) {
+        unsettled.add(view, key, insertLsn)
+        trust.doubt()
+      },
+      observe: (view, what, count) => deps.observer?.fill?.(view.name, what, count),
+      random: deps.random ?? Math.random,
+    },
+    {
+      keys,
+      leaseTtlMs: options.leaseTtlMs ?? LEASE_TTL_MS,
+      markTtlMs,
+      absenceTtlMs: (options.absenceTtlSeconds ?? 60) * 1000,
+    },
+  )
+  const positionKeys = (options.partitions ?? [undefined]).flatMap((partition) => {
+    const { invalidator, warmer } = globalKeys(views.keyPrefix, partition)
+    return [invalidator, warmer]
+  })
+  const trust = createTrust(
+    {
+      redis,
+      log,
+      async positions() {
+        const reply = await callRedis(redis, ['MGET', ...positionKeys], redisTimeoutMs)
+        return Array.isArray(reply) ? reply.map((text) => (typeof text === 'string' ? text : null)) : []
+      },
+      beforeTrust: () => unsettled.pay(fill.settleLate),
+    },
+    options.trustIntervalMs === undefined ? {} : { intervalMs: options.trustIntervalMs },
+  )
+  const misses = createFlights(fill.fill, { batchKeys: BATCH_KEYS })
+  const bypasses = createFlights(fill.bypass, { batchKeys: BATCH_KEYS })
+
+  async function present(view: CompiledView, key: string): Promise<Entry | undefined> {
+    try {
+      if (view.kind === 'list') return readMembers(view, await callRedis(redis, ['HGETALL', key], redisTimeoutMs))
+      return readDocument(view, await callRedis(redis, ['GET', key], redisTimeoutMs))
+    } catch (error) {
+      // A stranger put something of another type there: a miss, which replaces it.
+      if (error instanceof TrackOpsError && error.details['reply'] === 'WRONGTYPE') return undefined
+      throw error
+    }
+  }
+
+  async function bypass(view: CompiledView, wanted: WantedKey): Promise<Answer> {
+    for (;;) {
+      const answer = await bypasses.join(view, wanted, { token: undefined, isPresentTooOld: false })
+      if (answer) return { ...answer, source: 'bypass' }
+    }
+  }
+
+  async function hasApplied(token: FreshnessToken): Promise<boolean> {
+    if (!deps.waitForApplied) return false
+    return await deps.waitForApplied(token.lsn, AbortSignal.timeout(options.tokenWaitMs ?? 100))
+  }
+
+  async function answer(
+    view: CompiledView,
+    wanted: WantedKey,
+    asked: FreshnessToken | undefined,
+  ): Promise<Pick<Answer, 'entry' | 'source'>> {
+    let token = asked
+    let isPresentTooOld = false
+    await trust.ready(redisTimeoutMs)
+    for (let attempt = 0; attempt < ATTEMPTS && trust.isTrusted(); attempt++) {
+      try {
+        if (!isPresentTooOld) {
+          const entry = await present(view, wanted.key)
+          if (entry && (!token || satisfies(entry.version, token))) return { entry, source: 'hit' }
+          if (entry && token) {
+            // Once everything up to the token is applied, whatever the cache holds includes the write (P3).
+            if (await hasApplied(token)) {
+              token = undefined
+              continue
+            }
+            isPresentTooOld = true
+          }
+        }
+        const landed = await misses.join(view, wanted, { token, isPresentTooOld })
+        if (!landed) continue
+        if (landed.source !== 'hit' || !token || satisfies(landed.entry.version, token)) return landed
+        isPresentTooOld = true
+      } catch (error) {
+        if (!(error instanceof TrackOpsError && (error.code === 'REDIS_UNREACHABLE' || error.code === 'REDIS_REFUSED')))
+          throw error
+        trust.doubt()
+      }
+    }
+    return await bypass(view, wanted)
+  }
+
+  async function read(
+    view: View,
+    parameters: KeyParameters,
+    readOptions: ReadOptions,
+  ): Promise<Pick<Answer, 'entry' | 'source'>> {
+    const startedAt = performance.now()
+    const compiled = views.byName(view.name)
+    const answered = await answer(compiled, await reads.keyOf(compiled, parameters), readOptions.token)
+    deps.observer?.read?.(view.name, answered.source, performance.now() - startedAt)
+    return answered
+  }
+
+  return {
+    async get(view, key, readOptions = {}) {
+      const { entry, source } = await read(view, key, readOptions)
+      return { value: entry.value.kind === 'document' ? entry.value.document : null, source }
+    },
+
+    async list(view, key, readOptions = {}) {
+      const { entry, source } = await read(view, key, readOptions)
+      const none: readonly Document[] = []
+      return { value: entry.value.kind === 'members' ? entry.value.members : none, source }
+    },
+
+    async refresh(name, wantedKeys, signal) {
+      const view = views.byName(name)
+      const wanted = wantedKeys.flatMap((key) => {
+        const parameters = view.template.parse(key)
+        return parameters
+          ? [{ key, texts: view.template.parameters.map((parameter) => parameters[parameter] ?? '') }]
+          : []
+      })
+      const total = { stored: 0, left: 0, notStored: 0 }
+      for (let from = 0; from < wanted.length; from += BATCH_KEYS) {
+        signal?.throwIfAborted()
+        const counts = await fill.refresh(view, wanted.slice(from, from + BATCH_KEYS))
+        total.stored += counts.stored
+        total.left += counts.left
+        total.notStored += counts.notStored
+      }
+      return total
+    },
+
+    isRedisTrusted: () => trust.isTrusted(),
+    applied: ({ invalidator, warmer }) => trust.applied([invalidator, warmer]),
+    databaseReads: () => ({ running: limiter.running, waiting: limiter.waiting }),
+    close: () => trust.close(),
+  }
+}

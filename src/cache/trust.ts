@@ -1,0 +1,153 @@
+import type { Logger } from '../runtime/logger.ts'
+import type { RedisConnection } from './redis-call.ts'
+
+/**
+ * Whether readers may believe Redis (L2): only while the positions that it holds are not behind the greatest that were ever seen. A
+ * Redis that fell back to an older state of itself, or came back empty, is not asked until its consumers have caught up. Doubt
+ * begins the moment that the connection is lost, and ends with a check that passed; a timer looks in between.
+ */
+export interface Trust {
+  isTrusted(): boolean
+  /** Resolves when the first check is over, or `timeoutMs` later. */
+  ready(timeoutMs: number): Promise<void>
+  /** Something failed: no more trust until a check passes. */
+  doubt(): void
+  check(): Promise<boolean>
+  /** A consumer in this process tells what it has applied, so that a fallback is noticed even before the timer saw that position. */
+  applied(positions: readonly (string | null)[]): void
+  close(): void
+}
+
+export interface TrustDeps {
+  readonly redis: RedisConnection
+  /** The positions that Redis holds, always in the same order. */
+  readonly positions: () => Promise<readonly (string | null)[]>
+  /** Done before a check may pass; false or an error: not now. */
+  readonly beforeTrust: () => Promise<boolean>
+  readonly log: Logger
+}
+
+export interface TrustOptions {
+  /** Default 1,000 ms: so long a fallback without a lost connection may go unnoticed. */
+  readonly intervalMs?: number
+}
+
+export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust {
+  const { redis, log } = deps
+  const seen = createSeenPositions()
+  let isTrusted = false
+  let doubts = 0
+  let checking: Promise<boolean> | undefined
+
+  function doubt(): void {
+    doubts++
+    if (isTrusted) log.warn({}, 'readers ask the database until Redis has been checked')
+    isTrusted = false
+  }
+
+  async function runCheck(): Promise<boolean> {
+    const before = doubts
+    try {
+      const positions = await deps.positions()
+      const verdict = seen.judge(positions)
+      if (verdict !== 'current') {
+        if (isTrusted)
+          log.warn({ verdict }, 'Redis has lost writes: readers ask the database until its consumers have caught up')
+        isTrusted = false
+        return false
+      }
+      // A doubt that came up meanwhile is about a later moment than what was read.
+      const passes = isTrusted || (await deps.beforeTrust())
+      if (passes && before === doubts && redis.isReady) {
+        if (!isTrusted) log.info({}, 'readers use Redis')
+        isTrusted = true
+      }
+    } catch {
+      isTrusted = false
+    }
+    return isTrusted
+  }
+
+  function check(): Promise<boolean> {
+    checking ??= runCheck().finally(() => {
+      checking = undefined
+    })
+    return checking
+  }
+
+  const recheck = (): void => void check()
+  redis.on('ready', recheck)
+  redis.on('error', doubt)
+  redis.on('end', doubt)
+  redis.on('reconnecting', doubt)
+  const timer = setInterval(recheck, options.intervalMs ?? 1000)
+  timer.unref()
+  const first = check()
+
+  return {
+    isTrusted: () => isTrusted && redis.isReady,
+    async ready(timeoutMs) {
+      let bound: NodeJS.Timeout | undefined
+      await Promise.race([first, new Promise((resolve) => (bound = setTimeout(resolve, timeoutMs)))])
+      clearTimeout(bound)
+    },
+    doubt,
+    check,
+    applied(positions) {
+      seen.note(positions)
+    },
+    close() {
+      clearInterval(timer)
+      redis.off('ready', recheck)
+      redis.off('error', doubt)
+      redis.off('end', doubt)
+      redis.off('reconnecting', doubt)
+    },
+  }
+}
+
+export interface SeenPositions {
+  /** unknown: no consumer has ever written to this Redis, so nobody would delete what goes stale there. */
+  judge(positions: readonly (string | null)[]): 'current' | 'behind' | 'unknown'
+  note(positions: readonly (string | null)[]): void
+}
+
+const HISTORIES_KEPT = 100
+
+/** Positions are `<history>|<text that sorts>`. Histories do not compare: one that another has followed is behind. */
+export function createSeenPositions(): SeenPositions {
+  const greatest: (string | null)[] = []
+  const past = new Set<string>()
+
+  function isBehind(position: string | null, place: number): boolean {
+    const known = greatest[place] ?? null
+    if (known === null) return false
+    if (position === null) return true
+    return historyOf(position) === historyOf(known) ? position < known : past.has(historyOf(position))
+  }
+
+  function note(positions: readonly (string | null)[]): void {
+    for (const [place, position] of positions.entries()) {
+      const known = greatest[place] ?? null
+      if (position === null || isBehind(position, place)) continue
+      if (known !== null && historyOf(known) !== historyOf(position)) {
+        past.add(historyOf(known))
+        for (const oldest of past) if (past.size > HISTORIES_KEPT) past.delete(oldest)
+      }
+      greatest[place] = position
+    }
+  }
+
+  return {
+    judge(positions) {
+      if (positions.some((position, place) => isBehind(position, place))) return 'behind'
+      note(positions)
+      return positions.some((position) => position !== null) ? 'current' : 'unknown'
+    },
+    note,
+  }
+}
+
+function historyOf(position: string): string {
+  return position.slice(0, position.lastIndexOf('|'))
+}
