@@ -1,6 +1,8 @@
 import { defaultStockOf, inventoryService } from './app/inventory-service/inventory-service.ts'
+import { load } from './app/load/load.ts'
 import { orderEvents } from './app/order-events.ts'
 import { orderService } from './app/order-service/order-service.ts'
+import { seedOrders } from './app/seed.ts'
 import { views } from './app/views.ts'
 import { defineConfig } from './src/index.ts'
 
@@ -27,4 +29,6 @@ export default defineConfig({
     // Pieces of a product that nobody stocked; 1,000,000 where it is not set.
     inventoryService({ defaultStock: defaultStockOf(process.env.TRACKOPS_DEFAULT_STOCK) }),
   ],
+  load,
+  seed: seedOrders,
 })
