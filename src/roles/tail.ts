@@ -8,10 +8,12 @@ import { dropPublication, quoteIdentifier } from '../capture/publication.ts'
 import type { StreamItem } from '../change/change-event.ts'
 import { createDebeziumEncoder, type DebeziumRecord } from '../change/debezium/encode.ts'
 import { jsonString } from '../change/debezium/json-text.ts'
+import { matchesAny } from '../change/debezium/name-filter.ts'
 import { parseDebeziumOptions, type DebeziumOptions } from '../change/debezium/options.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { connectPostgres } from './connections.ts'
+import { selectSnapshot } from './tail-snapshot.ts'
 import { type CatalogTable, chooseTables, nameOf, readTables } from './tail-tables.ts'
 
 export interface TailDeps {
@@ -74,7 +76,7 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
         signal: deps.signal,
       },
     )
-    await follow(deps, capture, database, options)
+    await follow(deps, { capture, database, tables: tables.map(nameOf), options })
   } catch (error) {
     if (!deps.signal.aborted) throw error
   } finally {
@@ -87,14 +89,24 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
   }
 }
 
-async function follow(deps: TailDeps, capture: Capture, database: string, options: DebeziumOptions): Promise<void> {
+interface Following {
+  readonly capture: Capture
+  readonly database: string
+  readonly tables: readonly string[]
+  readonly options: DebeziumOptions
+}
+
+async function follow(deps: TailDeps, { capture, database, tables, options }: Following): Promise<void> {
   const encoder = createDebeziumEncoder({ database, now: wallClockNs, runId: randomUUID() }, options)
   let heartbeat: NodeJS.Timeout | undefined
   let isStreaming = false
   // Even an idle database then gives a first item, which tells that the stream has begun.
   capture.requestProgress()
+  const items = capture.stream(deps.signal)
+  const chosen = options.snapshotInclude
+  const selected = chosen ? selectSnapshot(items, tables, (table) => matchesAny(chosen, table)) : items
   try {
-    for await (const item of capture.stream(deps.signal)) {
+    for await (const item of selected) {
       if (item.kind !== 'snapshot' && !isStreaming) {
         isStreaming = true
         deps.say('streaming')
