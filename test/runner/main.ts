@@ -13,8 +13,9 @@ import { runFiles, type RunResult } from './run-files.ts'
 const ROOT = join(import.meta.dirname, '../..')
 /** Two cores; a test that waits for servers leaves time to another. */
 const CONCURRENCY = 2
-const FILE_TIMEOUT_MS = 4 * 60_000
-const FULL_FILE_TIMEOUT_MS = 60 * 60_000
+const TEST_TIMEOUT_MS = 3 * 60_000
+const FILE_TIMEOUT_MS = 8 * 60_000
+const FULL_TIMEOUT_MS = 60 * 60_000
 
 const options = parseOptions(process.argv.slice(2))
 if (typeof options === 'string') throw new Error(options)
@@ -41,7 +42,8 @@ async function main(run: RunOptions): Promise<number> {
     runFiles(files, {
       root: ROOT,
       concurrency: CONCURRENCY,
-      fileTimeoutMs: run.full ? FULL_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS,
+      testTimeoutMs: run.full ? FULL_TIMEOUT_MS : TEST_TIMEOUT_MS,
+      fileTimeoutMs: run.full ? FULL_TIMEOUT_MS : FILE_TIMEOUT_MS,
     }),
   )
   for (const failure of result.failures) print(`\n${failure}`)

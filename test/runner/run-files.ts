@@ -14,63 +14,104 @@ export interface RunResult {
 export interface RunFilesOptions {
   readonly root: string
   readonly concurrency: number
-  /** A file that takes longer has failed; also one that doesn't end because something was left open. */
+  /** A single test that takes longer has failed. */
+  readonly testTimeoutMs: number
+  /** A file that takes longer is ended, and has failed. */
   readonly fileTimeoutMs: number
 }
 
 /** Of the output of a file that failed, in characters. */
 const OUTPUT_LIMIT = 20_000
+/** A file in which no test runs for so long will not end: something was left open that keeps its process alive. */
+const IDLE_TIMEOUT_MS = 20_000
+const GIVE_UP_AFTER_MS = 10_000
 
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<RunResult> {
+  const waiting = [...files]
+  const results: RunResult[] = []
+  const work = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      results.push(await runFile(file, options))
+    }
+  }
+  await Promise.all(Array.from({ length: options.concurrency }, work))
+  return {
+    passed: results.reduce((sum, result) => sum + result.passed, 0),
+    failures: results.flatMap((result) => result.failures),
+    skipped: results.flatMap((result) => result.skipped),
+  }
+}
+
+async function runFile(file: string, options: RunFilesOptions): Promise<RunResult> {
+  const name = relative(options.root, file)
   let passed = 0
+  let running = 0
+  let output = ''
   const failures: string[] = []
   const skipped: string[] = []
-  const outputs = new Map<string, string>()
-  const failedFiles = new Set<string>()
-  const nameOf = (file: string | undefined): string => (file === undefined ? '?' : relative(options.root, file))
-
-  const keepOutput = ({ file, message }: EventData.TestStdout): void => {
-    const key = nameOf(file)
-    outputs.set(key, ((outputs.get(key) ?? '') + message).slice(-OUTPUT_LIMIT))
+  const giveUp = new AbortController()
+  const end = (reason: string): void => {
+    failures.push(`${name}  ${reason}`)
+    giveUp.abort()
   }
   const stream = run({
-    files: [...files],
-    concurrency: options.concurrency,
+    files: [file],
     isolation: 'process',
-    timeout: options.fileTimeoutMs,
+    timeout: options.testTimeoutMs,
     execArgv: process.execArgv,
+    signal: giveUp.signal,
   })
+  const limit = setTimeout(
+    () => end(`took more than ${options.fileTimeoutMs / 1000} s, and was ended`),
+    options.fileTimeoutMs,
+  )
+  let idle = setTimeout(() => undefined, 0)
+  const noteProgress = (change: number): void => {
+    running += change
+    clearTimeout(idle)
+    if (running > 0) return
+    idle = setTimeout(() => end('did not end after its last test: something was left open'), IDLE_TIMEOUT_MS)
+  }
+  noteProgress(0)
+
+  const keepOutput = ({ message }: { message: string }): void => {
+    output = (output + message).slice(-OUTPUT_LIMIT)
+  }
   stream.on('test:stdout', keepOutput)
   stream.on('test:stderr', keepOutput)
+  stream.on('test:start', ({ nesting }) => noteProgress(nesting === 0 ? 1 : 0))
   stream.on('test:pass', (event) => {
+    noteProgress(event.nesting === 0 ? -1 : 0)
     if (isFileItself(event, options.root)) return
-    if (event.skip !== undefined && event.skip !== false) skipped.push(`${event.name}: ${reasonOf(event.skip)}`)
-    else if (event.todo !== undefined && event.todo !== false)
-      skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
+    if (isSet(event.skip)) skipped.push(`${event.name}: ${reasonOf(event.skip)}`)
+    else if (isSet(event.todo)) skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
     else if (event.details.type !== 'suite') passed += 1
   })
   stream.on('test:fail', (event) => {
+    noteProgress(event.nesting === 0 ? -1 : 0)
     const { error } = event.details
-    if (event.todo !== undefined && event.todo !== false) {
+    if (isSet(event.todo)) {
       skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
       return
     }
-    // What failed inside has been told already.
-    if ((error as { failureType?: string }).failureType === 'subtestsFailed') return
-    const file = nameOf(event.file)
-    failedFiles.add(file)
-    failures.push(`${file}:${event.line ?? 0}  ${event.name}\n${indent(describe(error))}`)
+    // What failed inside, and what we ended ourselves, has been told already.
+    if (giveUp.signal.aborted || (error as { failureType?: string }).failureType === 'subtestsFailed') return
+    failures.push(`${name}:${event.line ?? 0}  ${event.name}\n${indent(describe(error))}`)
   })
   stream.resume()
   await new Promise<void>((resolve, reject) => {
     stream.once('end', resolve)
     stream.once('error', reject)
+    giveUp.signal.addEventListener('abort', () => setTimeout(resolve, GIVE_UP_AFTER_MS).unref())
   })
-  for (const file of failedFiles) {
-    const output = outputs.get(file)
-    if (output !== undefined) failures.push(`${file} printed:\n${indent(output.trimEnd())}`)
-  }
+  clearTimeout(limit)
+  clearTimeout(idle)
+  if (failures.length > 0 && output.trim() !== '') failures.push(`${name} printed:\n${indent(output.trimEnd())}`)
   return { passed, failures, skipped }
+}
+
+function isSet(mark: string | boolean | undefined): mark is string | true {
+  return mark !== undefined && mark !== false
 }
 
 /** With isolation by process, a file that holds no test reports itself as one. */
@@ -85,7 +126,8 @@ function reasonOf(value: string | true): string {
 /** node:test wraps what a test threw; the cause is what its author wrote. */
 function describe(error: Error): string {
   const cause = error.cause instanceof Error ? error.cause : error
-  return inspect(cause, { depth: 6, breakLength: 120, maxStringLength: 4000 })
+  const text = inspect(cause, { depth: 6, breakLength: 120, maxStringLength: 4000 })
+  return text.replaceAll(/^ +at .*\(?node:internal\/.*\n/gm, '')
 }
 
 function indent(text: string): string {
