@@ -95,6 +95,8 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
     check,
     applied(positions) {
       seen.note(positions)
+      // Consumers in this process have caught up just now: no need to wait for the timer.
+      if (!isTrusted && redis.isReady) recheck()
     },
     close() {
       clearInterval(timer)

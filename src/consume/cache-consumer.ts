@@ -26,9 +26,18 @@ export interface CacheConsumerDeps {
   readonly refill: (keys: readonly RefillKey[], signal: AbortSignal) => Promise<void>
   readonly setAside: (letters: readonly DeadLetter[]) => Promise<void>
   readonly log: Logger
-  /** Called after each applied call, with what it reached and the newest commit in it. */
-  readonly onApplied?: (position: Position, commitTimeMicros: bigint | null) => void
+  /** Called after each applied call. */
+  readonly onApplied?: (applied: Applied) => void
   readonly now?: () => number
+}
+
+export interface Applied {
+  /** The cache has everything that commits before. */
+  readonly lsn: Lsn
+  /** As Redis holds them now; null for the consumer that this is not. */
+  readonly positions: { readonly invalidator: string | null; readonly warmer: string | null }
+  /** Of the newest transaction in the call; null if there was none. */
+  readonly commitTimeMicros: bigint | null
 }
 
 export interface CacheConsumerOptions {
@@ -171,7 +180,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
           window.applied(todo.to.commitLsn)
           applied = todo.to
           processedCount += todo.changeCount
-          deps.onApplied?.(todo.to, commitTimeMicros)
+          deps.onApplied?.({ lsn: todo.to.commitLsn, positions: reachedBy(batch), commitTimeMicros })
         }
         done()
         if (refill.length > 0) call.refills.add(refill)
@@ -196,7 +205,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         const standing = await patiently('reading positions', signal, () => resume(context, signal))
         applied = behind(role, standing.at)
         window.applied(applied.commitLsn)
-        deps.onApplied?.(applied, null)
+        deps.onApplied?.({ lsn: applied.commitLsn, positions: standing.texts, commitTimeMicros: null })
         watching = watchPositions(context, either).catch((error: unknown) => lost.abort(error))
         for (;;) {
           const items = await source.next({ changes: changesPerCall * 4 }, either)
@@ -303,6 +312,13 @@ function batchFor(part: ApplyRole, standing: Standing, to: string, operations: B
   if (part === 'invalidate') return { role: part, from: { invalidator }, to, operations }
   if (part === 'warm') return { role: part, from: { warmer }, to, operations }
   return { role: part, from: { invalidator, warmer }, to, operations }
+}
+
+function reachedBy(batch: Batch): Applied['positions'] {
+  return {
+    invalidator: batch.role === 'warm' ? null : batch.to,
+    warmer: batch.role === 'invalidate' ? null : batch.to,
+  }
 }
 
 function newestCommit(items: readonly StreamItem[]): bigint | null {

@@ -1,3 +1,5 @@
+import type { Sql } from 'postgres'
+
 import type { View } from '../cache/view.ts'
 import type { EventDefinition } from '../consume/event-definition.ts'
 import type { ServiceDefinition } from './service.ts'
@@ -14,6 +16,17 @@ export interface TrackOpsConfig {
   readonly databases?: Readonly<Record<string, DatabaseConfig>>
   readonly services?: readonly ServiceDefinition[]
   readonly cache?: CacheConfig
+  /** `trackops load`: realistic traffic through the application's services. Resolves to the exit status. */
+  readonly load?: (argv: string[], io: LoadIo) => Promise<number>
+  /** Adds `count` sample rows to the source database: `trackops up --seed 1000`. */
+  readonly seed?: (sql: Sql, count: number) => Promise<void>
+}
+
+export interface LoadIo {
+  readonly stdout: NodeJS.WritableStream
+  readonly stderr: NodeJS.WritableStream
+  readonly env: NodeJS.ProcessEnv
+  readonly signal: AbortSignal
 }
 
 export interface DatabaseConfig {

@@ -89,6 +89,8 @@ const SCHEMA = Type.Object(
         ),
       ),
     ),
+    load: Type.Optional(Code),
+    seed: Type.Optional(Code),
     cache: Type.Optional(
       Type.Object(
         {
@@ -139,6 +141,8 @@ export function assertConfig(value: unknown, file: string): asserts value is Tra
   assertUnique(shape.services ?? [], 'services', file)
   for (const [index, service] of (shape.services ?? []).entries())
     assertFunction(service.start, `services[${index}].start`, file)
+  if (shape.load !== undefined) assertFunction(shape.load, 'load', file)
+  if (shape.seed !== undefined) assertFunction(shape.seed, 'seed', file)
   if (shape.databases && 'source' in shape.databases) {
     throw invalid(file, 'databases.source: this name means the source database; choose another')
   }

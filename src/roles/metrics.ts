@@ -5,7 +5,8 @@ import type { PipelineStatus } from './pipeline.ts'
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
 export interface Metrics {
   readonly registry: Registry
-  cacheRead(view: string, source: 'hit' | 'miss' | 'bypass'): void
+  readonly cacheRead: (view: string, source: 'hit' | 'miss' | 'bypass', durationMs: number) => void
+  readonly cacheFill: (view: string, what: 'stored' | 'not-stored' | 'lease-lost' | 'failed', keys: number) => void
   /** From a transaction's commit, by the database's clock, to the reply of Redis, by ours. */
   commitToCache(seconds: number): void
   readonly reads: () => ReadCounts
@@ -24,6 +25,8 @@ export interface MetricsSources {
 }
 
 /** From half a millisecond (a quiet machine) to ten seconds (something is wrong). */
+/** A hit is a round trip to Redis; a miss one more to PostgreSQL and two more to Redis. */
+const READ_BUCKETS = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5]
 const COMMIT_TO_CACHE_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export function createMetrics(sources: MetricsSources): Metrics {
@@ -32,10 +35,17 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const registers = [registry]
   const counts = { hit: 0, miss: 0, bypass: 0 }
 
-  const reads = new Counter({
-    name: 'cdc_cache_reads_total',
-    help: 'Reads by view and by where the answer came from',
+  const readSeconds = new Histogram({
+    name: 'cdc_cache_read_seconds',
+    help: 'Reads by view and by where the answer came from: how many, and how long they took',
     labelNames: ['view', 'source'],
+    buckets: READ_BUCKETS,
+    registers,
+  })
+  const fills = new Counter({
+    name: 'cdc_cache_fills_total',
+    help: 'Keys that were read from the database for the cache, by what became of them',
+    labelNames: ['view', 'result'],
     registers,
   })
   const commitToCache = new Histogram({
@@ -105,10 +115,11 @@ export function createMetrics(sources: MetricsSources): Metrics {
 
   return {
     registry,
-    cacheRead(view, source) {
+    cacheRead(view, source, durationMs) {
       counts[source]++
-      reads.inc({ view, source })
+      readSeconds.observe({ view, source }, durationMs / 1000)
     },
+    cacheFill: (view, what, keys) => fills.inc({ view, result: what }, keys),
     commitToCache: (seconds) => commitToCache.observe(Math.max(0, seconds)),
     reads: () => ({ hits: counts.hit, misses: counts.miss, bypasses: counts.bypass }),
   }

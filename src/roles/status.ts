@@ -132,9 +132,9 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
   }
 }
 
-/** Ready: changes are flowing, or are being caught up with, and Redis answers. A system that only waits is not. */
-export function isReady(deps: Pick<StatusDeps, 'pipeline' | 'redis'>): boolean {
-  if (!deps.redis.isReady) return false
+/** Ready: changes are flowing, or are being caught up with, and readers use Redis. A system that only waits is not. */
+export function isReady(deps: Pick<StatusDeps, 'pipeline' | 'isTrusted'>): boolean {
+  if (!deps.isTrusted()) return false
   if (!deps.pipeline) return true
   const { state, capture, consumers } = deps.pipeline.status()
   return (
@@ -142,6 +142,15 @@ export function isReady(deps: Pick<StatusDeps, 'pipeline' | 'redis'>): boolean {
     (capture?.state === 'streaming' || capture?.state === 'snapshot') &&
     consumers.every((consumer) => consumer.state === 'running')
   )
+}
+
+/** Why the system waits, in one line for people; null while it does not. */
+export function reasonOf(deps: Pick<StatusDeps, 'pipeline' | 'redis'>): string | null {
+  const pipeline = deps.pipeline?.status()
+  const consumer = pipeline?.consumers.find(({ reason }) => reason !== null)
+  if (pipeline?.reason) return pipeline.reason
+  if (consumer?.reason) return `${consumer.name}: ${consumer.reason}`
+  return deps.redis.isReady ? null : 'Redis does not answer: readers are served by the database.'
 }
 
 export async function readSlot(sql: Sql, name: string): Promise<SlotStatus | null> {

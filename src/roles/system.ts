@@ -16,7 +16,7 @@ import { createTableEventBus } from '../log/table-event-bus.ts'
 import { describeError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type AppliedPosition, createAppliedPosition } from './applied-position.ts'
-import { createSystemCache, type SystemCache } from './system-cache.ts'
+import { openSystemCache, type SystemCache } from './system-cache.ts'
 import { connectPostgres, type ServerUrls } from './connections.ts'
 import { startConsoleServer } from './console-server.ts'
 import type { LoadedConfig } from './load-config.ts'
@@ -25,7 +25,7 @@ import { createPipeline, type Pipeline } from './pipeline.ts'
 import { prepareDatabases } from './prepare-databases.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
 import { startServices } from './start-services.ts'
-import { isReady, readSlot, readStatus, type StatusDeps } from './status.ts'
+import { isReady, readSlot, readStatus, reasonOf, type StatusDeps } from './status.ts'
 
 export interface SystemOptions {
   readonly loaded: LoadedConfig
@@ -48,6 +48,8 @@ export interface System {
   /** Rejects if the system can't go on; resolves when it was closed. */
   readonly ended: Promise<void>
   isReady(): boolean
+  /** Why it waits, and what to do about it; null while everything runs. */
+  reason(): string | null
   /** Services first, so that nobody is answered from what no longer moves; then the stream; then connections. */
   close(): Promise<void>
 }
@@ -105,7 +107,8 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     undo.push(async () => clearInterval(looking))
 
     const applied = options.withStream ? createAppliedPosition(() => pipeline?.requestProgress()) : null
-    const cache = createSystemCache({ redis, sql: source, log, metrics, applied }, { views })
+    const observer = { read: metrics.cacheRead, fill: metrics.cacheFill }
+    const cache = openSystemCache({ redis, sql: source, log, observer, applied }, { views })
     undo.push(async () => cache.close())
 
     const ended = Promise.withResolvers<void>()
@@ -140,7 +143,7 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
       redis,
       pipeline,
       metrics,
-      isTrusted: cache.isTrusted,
+      isTrusted: () => cache.reader.isRedisTrusted(),
       countDeadLetters: () => countDeadLetters(source),
       services: services.endpoints,
       startedAtMs: Date.now(),
@@ -151,10 +154,10 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
         { metrics, status: () => readStatus(status), isReady: () => isReady(status) },
         { host: options.host, port: options.consolePort, portVariable: 'TRACKOPS_CONSOLE_PORT' },
       )
-      undo.push(console_.close)
+      undo.push(() => console_.close())
       endpoints.push({ name: 'console', url: console_.url })
     }
-    return { endpoints, ended: ended.promise, isReady: () => isReady(status), close }
+    return { endpoints, ended: ended.promise, isReady: () => isReady(status), reason: () => reasonOf(status), close }
   } catch (error) {
     await close()
     throw error
@@ -199,10 +202,11 @@ async function startStream(parts: StreamParts): Promise<StartedStream> {
       planner,
       viewNames,
       log,
-      refill: cache.refill,
+      refill: (keys, signal) => cache.refill(keys, signal),
       setAside: (letters) => insertDeadLetters(source, letters),
-      onApplied(position, commitTimeMicros) {
-        applied.advance(position.commitLsn)
+      onApplied({ lsn, positions, commitTimeMicros }) {
+        cache.reader.applied(positions)
+        applied.advance(lsn)
         if (commitTimeMicros !== null) metrics.commitToCache(Date.now() / 1e3 - Number(commitTimeMicros) / 1e6)
       },
     }),

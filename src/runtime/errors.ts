@@ -38,6 +38,7 @@ export const ERRORS = {
   EVENT_FAILED: { retry: 'never', mend: "The event's function threw. Mend it, then: trackops dlq replay." },
   DATABASE_BUSY: { retry: 'timed', mend: 'All places for reads of the database are taken: raise the limit, or find out why so many keys are missed.' },
   DATABASE_IS_STANDBY: { retry: 'timed', mend: 'Give the readers the URL of the primary; after a failover, wait until the new one is promoted.' },
+  NOT_RUNNING: { retry: 'manual', mend: 'Start it with ./trackops up, or name its port in TRACKOPS_CONSOLE_PORT.' },
   TIMEOUT: { retry: 'timed', mend: 'Look at the load of the named server.' },
 } as const satisfies Record<string, CatalogEntry>
 

@@ -1,0 +1,105 @@
+/**
+ * The order system in this process, on servers of the test: databases of their own in the shared PostgreSQL, a Redis of its own,
+ * random ports.
+ */
+import { randomBytes } from 'node:crypto'
+
+import { createClient } from '@redis/client'
+import type { Sql } from 'postgres'
+
+import config from '../../trackops.config.ts'
+import type { ServerUrls } from '../../src/roles/connections.ts'
+import type { TrackOpsConfig } from '../../src/roles/define-config.ts'
+import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { startSystem, type System } from '../../src/roles/system.ts'
+import { untilReady } from '../../src/roles/until-ready.ts'
+import { createLogger, type Logger, SILENT } from '../../src/runtime/logger.ts'
+import { defer, type TestScope } from './defer.ts'
+import { testPostgres } from './postgres.ts'
+import { type TestRedis, testRedis } from './redis.ts'
+
+export interface TestSystem {
+  readonly sql: Sql
+  readonly inventorySql: Sql
+  readonly redis: ReturnType<typeof createClient>
+  readonly redisServer: TestRedis
+  readonly urls: ServerUrls
+  readonly orderUrl: string
+  readonly inventoryUrl: string
+  readonly consoleUrl: string
+  readonly system: () => System
+  /** Closes the system and starts another on the same servers. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export interface TestSystemOptions {
+  readonly config?: Partial<TrackOpsConfig>
+  /** Instead of a database in the shared server. */
+  readonly source?: { readonly url: string; readonly sql: Sql }
+  readonly log?: Logger
+}
+
+const ROOT = new URL('../../', import.meta.url).pathname
+
+export async function testSystem(scope: TestScope, options: TestSystemOptions = {}): Promise<TestSystem> {
+  const source = options.source ?? (await testPostgres(scope))
+  const inventory = await testPostgres(scope)
+  const redisServer = await testRedis(scope)
+  const ports = { order: await freePort(), inventory: await freePort(), console: await freePort() }
+  const suffix = randomBytes(4).toString('hex')
+  const env = { TRACKOPS_ORDER_PORT: String(ports.order), TRACKOPS_INVENTORY_PORT: String(ports.inventory) }
+  const urls = { source: source.url, redis: redisServer.url, databases: { inventory: inventory.url } }
+  const merged: TrackOpsConfig = {
+    ...config,
+    ...options.config,
+    // Slots belong to a whole server: names that no other test uses.
+    source: { ...config.source, slot: `test_${suffix}`, publication: `test_${suffix}` },
+  }
+  const log = options.log ?? (process.env['TRACKOPS_TEST_LOG'] ? createLogger('debug') : SILENT)
+  const start = async (): Promise<System> => {
+    const signal = AbortSignal.timeout(60_000)
+    const system = await startSystem(log, {
+      loaded: { config: merged, directory: ROOT, file: `${ROOT}trackops.config.ts` },
+      urls,
+      env,
+      host: '127.0.0.1',
+      consolePort: ports.console,
+      withStream: true,
+      services: (merged.services ?? []).map(({ name }) => name),
+      version: 'test',
+      signal: new AbortController().signal,
+    })
+    await untilReady(system, signal)
+    return system
+  }
+  let current: System | undefined = await start()
+  const stop = async (): Promise<void> => {
+    await current?.close()
+    current = undefined
+  }
+  defer(scope, stop)
+  const redis = createClient({ url: redisServer.url, RESP: 2 })
+  redis.on('error', () => undefined)
+  await redis.connect()
+  defer(scope, async () => redis.destroy())
+  return {
+    sql: source.sql,
+    inventorySql: inventory.sql,
+    redis,
+    redisServer,
+    urls,
+    orderUrl: `http://127.0.0.1:${ports.order}`,
+    inventoryUrl: `http://127.0.0.1:${ports.inventory}`,
+    consoleUrl: `http://127.0.0.1:${ports.console}`,
+    system() {
+      if (!current) throw new Error('the system is stopped')
+      return current
+    },
+    async restart() {
+      await stop()
+      current = await start()
+    },
+    stop,
+  }
+}
