@@ -6,15 +6,16 @@ export const INVENTORY_RESERVED = 'INVENTORY_RESERVED'
 export const INVENTORY_RESERVATION_FAILED = 'INVENTORY_RESERVATION_FAILED'
 
 export function reservedEvent(orderId: string, occurredAt: Date): DomainEvent {
-  return answer(INVENTORY_RESERVED, orderId, occurredAt, {})
+  return answer(INVENTORY_RESERVED, orderId, occurredAt, null)
 }
 
 export function reservationFailedEvent(orderId: string, occurredAt: Date, reason: string): DomainEvent {
-  return answer(INVENTORY_RESERVATION_FAILED, orderId, occurredAt, { reason })
+  return answer(INVENTORY_RESERVATION_FAILED, orderId, occurredAt, reason)
 }
 
-function answer(type: string, orderId: string, occurredAt: Date, facts: DomainEvent['payload']): DomainEvent {
+/** `reason` is null where nothing failed: both answers have the same members. */
+function answer(type: string, orderId: string, occurredAt: Date, reason: string | null): DomainEvent {
   const eventId = `${type}:${orderId}`
-  const payload = { eventId, type, occurredAt: occurredAt.toISOString(), orderId, ...facts }
+  const payload = { eventId, type, occurredAt: occurredAt.toISOString(), orderId, reason }
   return { eventId, topic: INVENTORY_TOPIC, key: orderId, payload }
 }

@@ -16,7 +16,9 @@ export function answerUnknownRoutes(app: FastifyInstance): void {
     for (const [pattern, methods] of methodsByPattern) {
       if (matches(pattern, path)) for (const method of methods) allowed.add(method)
     }
-    if (allowed.size === 0) throw new Problem('route-not-found', 'There is nothing at this address: see /docs.')
+    // A file that is not there has a method, but no content.
+    if (allowed.size === 0 || allowed.has(request.method))
+      throw new Problem('route-not-found', 'There is nothing at this address: see /docs.')
     const allow = [...allowed].toSorted().join(', ')
     void reply.header('allow', allow)
     throw new Problem('method-not-allowed', `${request.method} is not among the methods of this address: ${allow}.`)

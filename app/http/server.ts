@@ -80,6 +80,7 @@ export async function listen(
   try {
     await app.listen({ host: at.host, port: at.port })
   } catch (cause) {
+    await app.close()
     const { code } = cause as NodeJS.ErrnoException
     const place = `${at.host}:${at.port}`
     if (code === 'EADDRINUSE') {

@@ -83,7 +83,12 @@ describe('the inventory service', () => {
     const [answer, ...others] = await answersTo(orderId)
     assert.deepEqual(others, [])
     const { occurredAt, ...facts } = answer ?? {}
-    assert.deepEqual(facts, { eventId: `INVENTORY_RESERVED:${orderId}`, type: 'INVENTORY_RESERVED', orderId })
+    assert.deepEqual(facts, {
+      eventId: `INVENTORY_RESERVED:${orderId}`,
+      type: 'INVENTORY_RESERVED',
+      orderId,
+      reason: null,
+    })
     assert.ok(!Number.isNaN(Date.parse(textOf(occurredAt))))
   })
 

@@ -57,7 +57,7 @@ describe('a run', () => {
         return read
       }
     })
-    // Stopped when a write was seen that a read should have shown; the steps need orders that SQL confirmed.
+    // Cancellations are the writes that it cannot show.
     const { status, out } = await run(['--rate', '300', '--seconds', '3', '--keys', 'uniform'], env)
     assert.equal(status, 1, out)
     assert.doesNotMatch(out, /stale reads 0\n/)

@@ -109,6 +109,9 @@ describe('the order service: creating', () => {
       assert.equal(problem(await send('{"customerId":'), 400), 'malformed-request')
       assert.equal(problem(await send(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), 400), 'malformed-request')
       assert.equal(problem(await send('{"__proto__": {"a": 1}}'), 400), 'invalid-request')
+      assert.equal(problem(await send('['.repeat(500_000)), 400), 'malformed-request')
+      const deep = `${'['.repeat(400_000)}${']'.repeat(400_000)}`
+      assert.ok(['malformed-request', 'invalid-request'].includes(problem(await send(deep), 400)))
       assert.equal(problem(await send('[]'), 400), 'invalid-request')
       assert.equal(problem(await send('null'), 400), 'invalid-request')
       assert.equal(problem(await send(''), 400), 'invalid-request')
