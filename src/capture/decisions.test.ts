@@ -114,6 +114,18 @@ test('who asks again before the answer comes gets an answer to the later questio
   assert.equal(gate.asksAgain(), false)
 })
 
+test('an answer that comes within a transaction is asked for again', () => {
+  const gate = createProgressGate(toLsn(10n))
+  gate.noteUseless()
+  assert.equal(gate.asksAgain(), false)
+  assert.equal(gate.request(), true)
+  gate.noteUseless()
+  assert.equal(gate.next(0), null)
+  assert.equal(gate.asksAgain(), true)
+  gate.noteServer(toLsn(10n))
+  assert.equal(gate.next(0), 10n)
+})
+
 test('snapshot markers follow Debezium’s order of precedence', () => {
   const marked = (...sizes: readonly number[]): string[] => {
     const markers = createSnapshotMarkers<number>()

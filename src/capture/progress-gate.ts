@@ -7,6 +7,8 @@ import { type Lsn, maxLsn } from '../change/lsn.ts'
 export interface ProgressGate {
   /** A keep-alive, outside of any transaction. */
   noteServer(lsn: Lsn): void
+  /** A keep-alive within a transaction: it says nothing, and if it was the answer, the question is still open. */
+  noteUseless(): void
   /** A transaction that ends here was handed on: as good as a progress item. */
   noteYielded(lsn: Lsn): void
   /** Somebody wants to know. True if the server has to be asked now. */
@@ -34,6 +36,9 @@ export function createProgressGate(startLsn: Lsn): ProgressGate {
       reached = maxLsn(reached, lsn)
       if (request === 'asked-again') isToBeAsked = true
       if (request !== 'none') request = 'answered'
+    },
+    noteUseless() {
+      if (request !== 'none') isToBeAsked = true
     },
     noteYielded(lsn) {
       reached = maxLsn(reached, lsn)

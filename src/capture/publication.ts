@@ -13,6 +13,11 @@ export interface PublicationOptions {
    * UPDATEs and DELETEs fail. Default false.
    */
   readonly acceptsWeakIdentity?: boolean
+  /**
+   * Of a publication that is made here: changes of partitions come under the name of the partitioned table, as which
+   * applications know it. Default true; false is Debezium's default.
+   */
+  readonly publishesViaRoot?: boolean
 }
 
 export interface TableState {
@@ -79,7 +84,10 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
   if (!state) {
     if (tables.length === 0)
       throw new TrackOpsError('CONFIG_INVALID', `publication ${publication} would have no tables`)
-    commands.push(`create publication ${quotedPublication} for table ${list}`)
+    const viaRoot = options.publishesViaRoot ?? true
+    commands.push(
+      `create publication ${quotedPublication} for table ${list}${viaRoot ? ' with (publish_via_partition_root = true)' : ''}`,
+    )
   } else {
     if (missing.length > 0) commands.push(`alter publication ${quotedPublication} add table ${list}`)
     if (!state.publishes_all) {

@@ -197,6 +197,8 @@ function startupParameters(user: string, database: string, options: ConnectOptio
     database,
     application_name: options.applicationName,
     client_encoding: 'UTF8',
+    // a warning in the stream may mean that changes are left out (see refusePublicationGap)
+    client_min_messages: 'warning',
     ...(options.isReplication ? { replication: 'database' } : {}),
     ...TEXT_FORM_SETTINGS,
   }

@@ -207,3 +207,70 @@ test('an ack ahead of what was handed on is not told to the server', async (t) =
   follower.capture.ack(toLsn(0xffff_ffff_ffffn))
   assert.equal(follower.capture.status().ackedLsn, follower.capture.resumeLsn)
 })
+
+test('a slot that somebody else advanced is lost, and stays so for whoever opens it next', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const follower = await openTestCapture(t, database, { tables })
+  await completeSnapshot(follower, sql)
+  await follower.catchUp(sql)
+  await sql`insert into items values (1)`
+  const slot = slotName(database.url)
+  const failed = assert.rejects(
+    follower.pullUntil(() => false),
+    { code: 'SLOT_LOST' },
+  )
+  await waitFor(
+    async () => {
+      await sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
+      return sql`select pg_replication_slot_advance(${slot}, pg_current_wal_lsn())`
+    },
+    { what: 'the slot to be advanced', intervalMs: 1 },
+  )
+  await failed
+  await follower.stop()
+  const second = await openTestCapture(t, database, { tables })
+  assert.equal(second.capture.snapshot, 'slot-lost')
+})
+
+test('a capture without a snapshot carries on after a crash, even if nothing was acked yet', async (t) => {
+  const database = await itemsDatabase(t)
+  const { sql } = database
+  const options = { tables, snapshot: 'no_data' } as const
+  const first = await openTestCapture(t, database, options)
+  assert.equal(first.capture.snapshot, 'none')
+  await sql`insert into items values (1)`
+  await first.catchUp(sql)
+  await first.stop()
+  const second = await openTestCapture(t, database, options)
+  assert.deepEqual(second.capture.history, first.capture.history)
+  await second.pullUntil((item) => item.kind === 'transaction')
+  assert.deepEqual(outline(second.changes()), ['c items'])
+})
+
+test('the changes of partitions come under the name of the partitioned table, as its snapshot does', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql`create table events (id int, region text, primary key (id, region)) partition by list (region)`
+  await sql`create table events_north partition of events for values in ('north')`
+  await sql`create table events_south partition of events for values in ('south')`
+  await sql`insert into events values (1, 'north'), (2, 'south')`
+  const follower = await openTestCapture(t, database, { tables: ['public.events'] })
+  await follower.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
+  await sql`insert into events values (3, 'south')`
+  await sql`update events set region = 'south' where id = 1`
+  await sql`delete from events where id = 2`
+  await follower.catchUp(sql)
+  const read = follower.snapshots().flatMap((piece) => piece.changes)
+  assert.deepEqual(outline(read), ['r events', 'r events'])
+  assert.deepEqual(outline(follower.changes()), ['c events', 'd events', 'c events', 'd events'])
+  assert.deepEqual(
+    follower.changes().map((change) => texts(change, change.op === 'd' ? 'before' : 'after')),
+    [
+      { id: '3', region: 'south' },
+      { id: '1', region: 'north' },
+      { id: '1', region: 'south' },
+      { id: '2', region: 'south' },
+    ],
+  )
+})

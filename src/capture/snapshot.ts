@@ -58,6 +58,8 @@ export async function openSnapshot(
   const { databaseUrl, applicationName } = options
   const connection = await connectReplication({ databaseUrl, applicationName, isReplication: false })
   try {
+    // it begins to run with the transaction: later would be too late
+    if (connection.serverVersion >= 170_000) await connection.query('SET transaction_timeout = 0')
     await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
     await connection.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshotName)}`)
     await connection.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0')

@@ -56,7 +56,8 @@ export async function startStreamSession(
 
   async function handle(message: ReplicationMessage): Promise<StreamItem | null> {
     if (message.kind === 'keep-alive') {
-      if (!assembler.isOpen()) progress.noteServer(message.walEnd)
+      if (assembler.isOpen()) progress.noteUseless()
+      else progress.noteServer(message.walEnd)
       return null
     }
     if (message.kind === 'notice') {
@@ -74,16 +75,16 @@ export async function startStreamSession(
         const messages = await take(stream, progress, options)
         for (const message of messages) {
           const item = await handle(message)
+          if (isClosed) return
           if (item?.kind === 'progress') progress.noteServer(item.lsn)
           else if (item) {
             if (item.kind === 'transaction' && item.endLsn !== null) progress.noteYielded(item.endLsn)
             yield item
           }
-          if (isClosed) return
         }
         const lsn = assembler.isOpen() ? null : progress.next(performance.now())
         if (lsn !== null) yield { kind: 'progress', lsn }
-        else if (progress.asksAgain() && !assembler.isOpen()) stream.sendStatus(ackedLsn(), true)
+        else if (!assembler.isOpen() && progress.asksAgain()) stream.sendStatus(ackedLsn(), true)
       }
     } finally {
       reporter.stop()

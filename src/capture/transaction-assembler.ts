@@ -40,8 +40,9 @@ export interface AssemblerOptions {
   readonly previousCommitEndLsn?: Lsn | null
 }
 
-/** What an event's objects cost above its texts; a rough figure, on the high side. */
-const EVENT_OVERHEAD_BYTES = 300
+/** What an event's objects and one text's header cost above the text itself; rough figures, on the high side. */
+const EVENT_OVERHEAD_BYTES = 250
+const COLUMN_OVERHEAD_BYTES = 40
 
 interface Open {
   readonly transaction: Transaction
@@ -77,7 +78,8 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
     const into = opened(lsn)
     const piece = into.changes.length >= maxChanges || into.bytes >= maxBytes ? takePiece(into) : null
     into.changes.push(change)
-    into.bytes += bytes + EVENT_OVERHEAD_BYTES
+    const columns = 'relation' in change ? change.relation.columns.length : 0
+    into.bytes += bytes + EVENT_OVERHEAD_BYTES + columns * COLUMN_OVERHEAD_BYTES
     return piece
   }
 

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import type { Sql } from 'postgres'
+
+import { testPostgres } from '../../test/support/postgres.ts'
+import { createPostgresPool } from '../runtime/postgres.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
+import { SILENT } from '../runtime/logger.ts'
+import { dropPublication, ensurePublication } from './publication.ts'
+
+const publication = 'app_publication'
+
+async function published(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select schemaname || '.' || tablename as name from pg_publication_tables where pubname = ${publication} order by 1`
+  return rows.map((row) => row.name)
+}
+
+test('a publication is made for exactly the given tables, kept as it is, and given what it lacks', async (t) => {
+  const { sql } = await testPostgres(t)
+  await sql`create table one (id int primary key)`
+  await sql`create schema "Odd ""name"""`
+  await sql`create table "Odd ""name"""."Two" (id int primary key)`
+  await sql`create table three (id int primary key)`
+  const deps = { sql, log: SILENT }
+  assert.deepEqual(await ensurePublication(deps, { publication, tables: ['public.one'] }), [])
+  assert.deepEqual(await published(sql), ['public.one'])
+  const tables = ['public.one', 'Odd "name".Two']
+  assert.deepEqual(await ensurePublication(deps, { publication, tables }), ['Odd "name".Two'])
+  assert.deepEqual(await ensurePublication(deps, { publication, tables }), [])
+  assert.deepEqual((await published(sql)).toSorted(), ['Odd "name".Two', 'public.one'])
+  await dropPublication(sql, publication)
+  assert.deepEqual(await published(sql), [])
+})
+
+test('a publication that leaves operations out is made to publish all of them', async (t) => {
+  const { sql } = await testPostgres(t)
+  await sql`create table one (id int primary key)`
+  await sql.unsafe(`create publication ${publication} for table one with (publish = 'insert')`)
+  await ensurePublication({ sql, log: SILENT }, { publication, tables: ['public.one'] })
+  const [row] = await sql`select pubupdate, pubdelete, pubtruncate from pg_publication`
+  assert.deepEqual({ ...row }, { pubupdate: true, pubdelete: true, pubtruncate: true })
+})
+
+test('a publication for all tables has every table', async (t) => {
+  const { sql } = await testPostgres(t)
+  await sql`create table one (id int primary key)`
+  await sql.unsafe(`create publication ${publication} for all tables`)
+  assert.deepEqual(await ensurePublication({ sql, log: SILENT }, { publication, tables: ['public.one'] }), [])
+})
+
+test('a table without a usable replica identity is never published on our own initiative', async (t) => {
+  const { sql } = await testPostgres(t)
+  const deps = { sql, log: SILENT }
+  await sql`create table keyless (id int)`
+  await sql`create table nothing (id int primary key)`
+  await sql`alter table nothing replica identity nothing`
+  await sql`create table "Index gone" (id int not null)`
+  await sql`create unique index gone on "Index gone" (id)`
+  await sql`alter table "Index gone" replica identity using index gone`
+  await sql`drop index gone`
+  await sql`create table parted (id int, at date) partition by range (at)`
+  await sql`create table parted_1 partition of parted for values from ('2024-01-01') to ('2025-01-01')`
+  const weak = {
+    'public.keyless': 'keyless',
+    'public.nothing': 'nothing',
+    'public.Index gone': '"Index gone"',
+    'public.parted': 'parted_1',
+  }
+  for (const [table, quoted] of Object.entries(weak)) {
+    await assert.rejects(ensurePublication(deps, { publication, tables: [table] }), (error: unknown) => {
+      assert.ok(error instanceof TrackOpsError)
+      assert.equal(error.code, 'REPLICA_IDENTITY_WEAK')
+      assert.equal(error.details['command'], `alter table public.${quoted} replica identity full;`)
+      return true
+    })
+  }
+  assert.equal((await sql`select from pg_publication`).length, 0)
+  await sql.unsafe(`alter table public.keyless replica identity full; create table indexed (id int not null unique);
+                    alter table indexed replica identity using index indexed_id_key`)
+  await ensurePublication(deps, { publication, tables: ['public.keyless', 'public.indexed'] })
+  await ensurePublication(deps, { publication, tables: ['public.nothing'], acceptsWeakIdentity: true })
+  assert.deepEqual(await published(sql), ['public.indexed', 'public.keyless', 'public.nothing'])
+})
+
+test('a publication that is somebody else’s is used, but not changed', async (t) => {
+  const { sql, url } = await testPostgres(t)
+  const role = `role_${new URL(url).pathname.slice(1)}`
+  await sql`create table one (id int primary key)`
+  await sql`create table two (id int primary key)`
+  await sql.unsafe(`create publication ${publication} for table one; create role ${role} login`)
+  const theirs = new URL(url)
+  theirs.username = role
+  const mine = createPostgresPool(theirs.href, { applicationName: 'test', maxConnections: 1 })
+  try {
+    const deps = { sql: mine, log: SILENT }
+    assert.deepEqual(await ensurePublication(deps, { publication, tables: ['public.one'] }), [])
+    await assert.rejects(ensurePublication(deps, { publication, tables: ['public.two'] }), (error: unknown) => {
+      assert.ok(error instanceof TrackOpsError && error.code === 'PUBLICATION_MISSING')
+      assert.match(error.message, /alter publication "app_publication" add table public.two/)
+      return true
+    })
+  } finally {
+    await mine.end()
+    await sql.unsafe(`drop role ${role}`)
+  }
+})
+
+test('a table that is not there is named', async (t) => {
+  const { sql } = await testPostgres(t)
+  await assert.rejects(ensurePublication({ sql, log: SILENT }, { publication, tables: ['public.nowhere'] }), {
+    code: 'CONFIG_INVALID',
+    details: { table: 'public.nowhere' },
+  })
+})
