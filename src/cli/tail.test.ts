@@ -240,6 +240,20 @@ test('transaction metadata and messages frame the rows of a real transaction', a
   assert.deepEqual(lines[3]?.value['message'], { prefix: 'p', content: 'Yw==' })
 })
 
+test('names with dots and quotes are followed', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql.unsafe('create schema "a . ""b"; create table "a . ""b"."c.d" ("pk . x" int primary key)')
+  const running = tailOf(t, database, 'topic.prefix=tp')
+  await running.streaming()
+  await sql.unsafe('insert into "a . ""b"."c.d" values (1)')
+  await running.count(1)
+  const [line] = running.lines()
+  assert.equal(line?.topic, 'tp.a_.__b.c.d')
+  assert.deepEqual(line?.key, { 'pk . x': 1 })
+  assert.equal(line?.value?.source['schema'], 'a . "b')
+})
+
 test('snapshot.include.collection.list reads only some tables, marked as if there were no others', async (t) => {
   const database = await testPostgres(t)
   const { sql } = database

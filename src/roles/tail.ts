@@ -58,6 +58,13 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
           'fail. To follow it all the same, name it in table.include.list',
       )
     }
+    // Capture's names divide at the first dot: it cannot read these tables, but it can follow them.
+    const readable = tables.filter(({ schema }) => !schema.includes('.'))
+    if (options.snapshotMode === 'initial') {
+      for (const table of tables.filter((one) => !readable.includes(one))) {
+        deps.say(`${nameOf(table)} is followed, but its rows so far are not read: its schema's name has a dot`)
+      }
+    }
     if (deps.signal.aborted) return
     hasPublication = true
     await createPublication(sql, name, tables, options)
@@ -67,7 +74,7 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
         databaseUrl: given.databaseUrl,
         slot: name,
         publication: name,
-        tables: tables.map(nameOf),
+        tables: readable.map(nameOf),
         snapshot: options.snapshotMode,
         temporary: true,
         // Those that are weak and still here were named.
@@ -76,7 +83,7 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
         signal: deps.signal,
       },
     )
-    await follow(deps, { capture, database, tables: tables.map(nameOf), options })
+    await follow(deps, { capture, database, tables: readable.map(nameOf), options })
   } catch (error) {
     if (!deps.signal.aborted) throw error
   } finally {
