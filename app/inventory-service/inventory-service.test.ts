@@ -8,6 +8,7 @@ import { parseToken, type DomainEvent } from '../../src/index.ts'
 import { defer } from '../../test/support/defer.ts'
 import { ORDER_CANCELLED, ORDER_CREATED, orderEventId } from '../order-events.ts'
 import { type TestInventory, testInventory } from '../test-support/order-system.ts'
+import { pileUp } from '../test-support/pile-up.ts'
 import { suiteScope } from '../test-support/suite-scope.ts'
 import { textOf } from '../text.ts'
 import { defaultStockOf } from './inventory-service.ts'
@@ -185,6 +186,14 @@ describe('the inventory service', () => {
       }),
       { numRuns: 25 },
     )
+  })
+
+  test('of orders at the same time that want the last pieces, one gets them', async () => {
+    await put('last', 5)
+    await pileUp(inventory.sql, 'reservation_items', 4, () =>
+      created(randomUUID(), [{ productId: 'last', quantity: 5 }]),
+    )
+    assert.deepEqual(await stock('last'), { productId: 'last', onHand: 5, reserved: 5, available: 0 })
   })
 
   test('stock can be set, also below what is reserved; then nothing more is reserved', async () => {
