@@ -18,27 +18,77 @@ interface CatalogEntry {
 export const ERRORS = {
   CONFIG_INVALID: { retry: 'never', mend: 'Correct the named setting and start again.' },
   USAGE: { retry: 'never', mend: 'See trackops --help.' },
-  PORT_TAKEN: { retry: 'never', mend: 'Stop the program that listens there, or choose another port with the named variable.' },
+  MIGRATION: { retry: 'never', mend: 'Mend the named file or the database, as the message says, and start again.' },
+  PORT_TAKEN: {
+    retry: 'never',
+    mend: 'Stop the program that listens there, or choose another port with the named variable.',
+  },
   SERVER_MISSING: { retry: 'never', mend: 'Install the named server, or give the URL of a running one.' },
-  DATA_DIRECTORY_BUSY: { retry: 'never', mend: 'Stop the other trackops that uses this directory, or give another with --data.' },
-  POSTGRES_UNREACHABLE: { retry: 'timed', mend: 'Check that PostgreSQL runs and that the URL, user and password are right.' },
-  POSTGRES_REFUSED: { retry: 'manual', mend: 'Check the role, its password and rights: the server answered and said no.' },
-  POSTGRES_PROTOCOL: { retry: 'timed', mend: 'The connection is made anew. If it comes again, report it with the details.' },
+  DATA_DIRECTORY_BUSY: {
+    retry: 'never',
+    mend: 'Stop the other trackops that uses this directory, or give another with --data.',
+  },
+  POSTGRES_UNREACHABLE: {
+    retry: 'timed',
+    mend: 'Check that PostgreSQL runs and that the URL, user and password are right.',
+  },
+  POSTGRES_REFUSED: {
+    retry: 'manual',
+    mend: 'Check the role, its password and rights: the server answered and said no.',
+  },
+  POSTGRES_PROTOCOL: {
+    retry: 'timed',
+    mend: 'The connection is made anew. If it comes again, report it with the details.',
+  },
   WAL_LEVEL: { retry: 'manual', mend: "alter system set wal_level = 'logical', then restart PostgreSQL." },
-  PUBLICATION_MISSING: { retry: 'manual', mend: 'Create the publication again, or let trackops do it: trackops preflight shows the command.' },
-  SLOT_LOST: { retry: 'manual', mend: 'The slot is gone or invalidated: it is made anew, the cache forgotten and warmed.' },
-  SLOT_BUSY: { retry: 'timed', mend: 'Another process reads this slot; stop it, or wait until the server has noticed its end.' },
-  REPLICA_IDENTITY_WEAK: { retry: 'manual', mend: 'alter table ... replica identity full, as trackops preflight prints it.' },
-  DECODE: { retry: 'never', mend: 'The change stream holds something unknown. Report it with the details; the event is set aside.' },
-  HISTORY_CHANGED: { retry: 'timed', mend: 'Nothing: positions of another history are forgotten, and the cache warmed anew.' },
-  REDIS_UNREACHABLE: { retry: 'timed', mend: 'Check that Redis runs and that REDIS_URL is right. Meanwhile readers are served by the database.' },
-  REDIS_REFUSED: { retry: 'timed', mend: 'Redis answered and said no (out of memory, read-only replica, loading): see its reply.' },
-  POSITION_MISMATCH: { retry: 'timed', mend: 'Nothing: the consumer finds out whether Redis lost writes or somebody else owns the position.' },
+  PUBLICATION_MISSING: {
+    retry: 'manual',
+    mend: 'Create the publication again, or let trackops do it: trackops preflight shows the command.',
+  },
+  SLOT_LOST: {
+    retry: 'manual',
+    mend: 'The slot is gone or invalidated: it is made anew, the cache forgotten and warmed.',
+  },
+  SLOT_BUSY: {
+    retry: 'timed',
+    mend: 'Another process reads this slot; stop it, or wait until the server has noticed its end.',
+  },
+  REPLICA_IDENTITY_WEAK: {
+    retry: 'manual',
+    mend: 'alter table ... replica identity full, as trackops preflight prints it.',
+  },
+  DECODE: {
+    retry: 'never',
+    mend: 'The change stream holds something unknown. Report it with the details; the event is set aside.',
+  },
+  HISTORY_CHANGED: {
+    retry: 'timed',
+    mend: 'Nothing: positions of another history are forgotten, and the cache warmed anew.',
+  },
+  REDIS_UNREACHABLE: {
+    retry: 'timed',
+    mend: 'Check that Redis runs and that REDIS_URL is right. Meanwhile readers are served by the database.',
+  },
+  REDIS_REFUSED: {
+    retry: 'timed',
+    mend: 'Redis answered and said no (out of memory, read-only replica, loading): see its reply.',
+  },
+  POSITION_MISMATCH: {
+    retry: 'timed',
+    mend: 'Nothing: the consumer finds out whether Redis lost writes or somebody else owns the position.',
+  },
   VIEW_FAILED: { retry: 'never', mend: "The view's function threw. Mend it, then: trackops dlq replay." },
   EVENT_FAILED: { retry: 'never', mend: "The event's function threw. Mend it, then: trackops dlq replay." },
-  DATABASE_BUSY: { retry: 'timed', mend: 'All places for reads of the database are taken: raise the limit, or find out why so many keys are missed.' },
-  DATABASE_IS_STANDBY: { retry: 'timed', mend: 'Give the readers the URL of the primary; after a failover, wait until the new one is promoted.' },
+  DATABASE_BUSY: {
+    retry: 'timed',
+    mend: 'All places for reads of the database are taken: raise the limit, or find out why so many keys are missed.',
+  },
+  DATABASE_IS_STANDBY: {
+    retry: 'timed',
+    mend: 'Give the readers the URL of the primary; after a failover, wait until the new one is promoted.',
+  },
   NOT_RUNNING: { retry: 'manual', mend: 'Start it with ./trackops up, or name its port in TRACKOPS_CONSOLE_PORT.' },
+  UNKNOWN_KEY: { retry: 'never', mend: 'Name a key as a view makes it: trackops.config.ts has their templates.' },
   TIMEOUT: { retry: 'timed', mend: 'Look at the load of the named server.' },
 } as const satisfies Record<string, CatalogEntry>
 

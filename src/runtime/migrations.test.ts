@@ -35,7 +35,7 @@ test('a file that fails leaves nothing behind, not even its first statements, an
   })
   await assert.rejects(runMigrations(sql, { directory, table: TABLE }), (error: Error & { code?: string }) => {
     assert.match(error.message, /0002-bad\.sql failed and was undone: column "nonsense" does not exist/)
-    return error.code === 'CONFIG_INVALID'
+    return error.code === 'MIGRATION'
   })
   const tables = await sql`select tablename from pg_tables where schemaname = 'public'`
   assert.deepEqual(

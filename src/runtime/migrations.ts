@@ -36,8 +36,8 @@ interface AppliedMigration {
 const FILE_NAME = /^\d{4}-[a-z0-9-]+\.sql$/
 
 /**
- * Throws CONFIG_INVALID where a file that ran was changed, removed, or has one before it that did not run; the database is newer
- * than the files then, or somebody rewrote history. Nothing is run in that case.
+ * Throws MIGRATION where a file that ran was changed, removed, or has one before it that did not run; the database is newer
+ * than the files then, or somebody rewrote history. Nothing is run in that case. The same where a file fails; those before it stay.
  */
 export async function runMigrations(sql: Sql, options: MigrationOptions): Promise<MigrationResult> {
   const files = readMigrations(options.directory)
@@ -95,7 +95,7 @@ async function applyOne(connection: Sql, table: string, migration: Migration): P
   } catch (error) {
     await connection.unsafe('rollback').catch(() => undefined)
     const reason = error instanceof Error ? error.message : 'unknown'
-    throw new TrackOpsError('CONFIG_INVALID', `Migration ${migration.name} failed and was undone: ${reason}`, {
+    throw new TrackOpsError('MIGRATION', `Migration ${migration.name} failed and was undone: ${reason}`, {
       cause: error,
       details: { migration: migration.name },
     })
@@ -132,5 +132,5 @@ function quoteTable(table: string): { name: string; ddl: string } {
 }
 
 function invalid(message: string): TrackOpsError {
-  return new TrackOpsError('CONFIG_INVALID', message)
+  return new TrackOpsError('MIGRATION', message)
 }

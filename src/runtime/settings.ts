@@ -1,0 +1,153 @@
+/**
+ * What the environment says: one table, from which types, defaults, messages and the reference come. Read once, at the edge; nothing
+ * else in src/ reads the environment. A service's own port is its configuration's business (`ServiceDefinition.port`).
+ */
+import { TrackOpsError } from './errors.ts'
+import type { LogLevel } from './logger.ts'
+
+export interface Settings {
+  readonly mode: 'embedded' | 'distributed'
+  readonly databaseUrl: string | undefined
+  readonly inventoryDatabaseUrl: string | undefined
+  readonly redisUrl: string | undefined
+  readonly kafkaBrokers: readonly string[] | undefined
+  readonly postgresPort: number
+  readonly redisPort: number
+  readonly consolePort: number
+  readonly host: string
+  readonly logLevel: LogLevel
+  /** Unexpected errors are shown with their stack. */
+  readonly debug: boolean
+}
+
+interface Setting<T> {
+  readonly variable: string
+  /** What the value is used for, in one sentence. */
+  readonly doc: string
+  /** As text, for the reference; undefined means that not set is a value of its own. */
+  readonly default: string | undefined
+  /** May hold a password: never shown in a message. */
+  readonly isSecret?: true
+  /** In words, for the message: "a port from 1 to 65535". */
+  readonly expected: string
+  /** Null where the text is not as expected. */
+  readonly parse: (text: string) => T | null
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ['silent', 'error', 'warn', 'info', 'debug']
+const POSTGRES_URL = /^postgres(ql)?:$/
+const REDIS_URL = /^rediss?:$/
+
+export const SETTINGS = {
+  mode: {
+    variable: 'TRACKOPS_MODE',
+    doc: 'How changes travel: in one process, or over Kafka. Distributed as well where KAFKA_BROKERS is given.',
+    default: 'embedded',
+    expected: 'embedded or distributed',
+    parse: (text) => (text === 'embedded' || text === 'distributed' ? text : null),
+  },
+  databaseUrl: url('DATABASE_URL', 'PostgreSQL of the source database; not set: embedded.', POSTGRES_URL),
+  inventoryDatabaseUrl: url('INVENTORY_DATABASE_URL', 'PostgreSQL of the inventory; not set: embedded.', POSTGRES_URL),
+  redisUrl: url('REDIS_URL', 'Redis of the cache; not set: embedded.', REDIS_URL),
+  kafkaBrokers: {
+    variable: 'KAFKA_BROKERS',
+    doc: 'Brokers of the distributed mode, separated by commas.',
+    default: undefined,
+    expected: 'host:port, separated by commas',
+    parse: brokers,
+  },
+  postgresPort: port('TRACKOPS_POSTGRES_PORT', 'Port of the embedded PostgreSQL.', 54_329),
+  redisPort: port('TRACKOPS_REDIS_PORT', 'Port of the embedded Redis.', 63_799),
+  consolePort: port('TRACKOPS_CONSOLE_PORT', 'Port of console, metrics and health.', 8080),
+  host: {
+    variable: 'TRACKOPS_HOST',
+    doc: 'Address on which console and services listen. Embedded servers listen on 127.0.0.1 in any case.',
+    default: '127.0.0.1',
+    expected: 'an address or the name of a host',
+    parse: (text) => (/^[A-Za-z0-9.:_-]+$/.test(text) ? text : null),
+  },
+  logLevel: {
+    variable: 'TRACKOPS_LOG_LEVEL',
+    doc: 'What is logged to standard error, as JSON lines.',
+    default: 'warn',
+    expected: LOG_LEVELS.join(', '),
+    parse: (text) => LOG_LEVELS.find((level) => level === text) ?? null,
+  },
+  debug: {
+    variable: 'TRACKOPS_DEBUG',
+    doc: '1: unexpected errors are shown with the place where they came from.',
+    default: '0',
+    expected: '1 or 0',
+    parse: (text) => (text === '1' || text === '0' ? text === '1' : null),
+  },
+} as const satisfies { readonly [K in keyof Settings]: Setting<Exclude<Settings[K], undefined>> }
+
+/** An empty variable counts as not set. Throws CONFIG_INVALID naming the first variable that is wrong. */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const read = <K extends keyof Settings>(name: K): Settings[K] =>
+    // The table proves that each parser gives its own setting's type; indexed by a type parameter, the compiler can't see it.
+    valueOf(SETTINGS[name] as Setting<unknown>, environment) as Settings[K]
+  const kafkaBrokers = read('kafkaBrokers')
+  const mode = read('mode')
+  if (kafkaBrokers !== undefined && mode === 'embedded' && isSet(environment['TRACKOPS_MODE'])) {
+    throw new TrackOpsError(
+      'CONFIG_INVALID',
+      'TRACKOPS_MODE is embedded, yet KAFKA_BROKERS is given: unset one of them.',
+    )
+  }
+  return {
+    mode: kafkaBrokers === undefined ? mode : 'distributed',
+    databaseUrl: read('databaseUrl'),
+    inventoryDatabaseUrl: read('inventoryDatabaseUrl'),
+    redisUrl: read('redisUrl'),
+    kafkaBrokers,
+    postgresPort: read('postgresPort'),
+    redisPort: read('redisPort'),
+    consolePort: read('consolePort'),
+    host: read('host'),
+    logLevel: read('logLevel'),
+    debug: read('debug'),
+  }
+}
+
+function valueOf(setting: Setting<unknown>, environment: Readonly<Record<string, string | undefined>>): unknown {
+  const given = environment[setting.variable]
+  const text = isSet(given) ? given : setting.default
+  if (text === undefined) return undefined
+  const value = setting.parse(text)
+  if (value !== null) return value
+  const shown = setting.isSecret ? 'what it is set to' : JSON.stringify(text)
+  throw new TrackOpsError('CONFIG_INVALID', `${setting.variable}: expected ${setting.expected}, not ${shown}.`, {
+    details: { variable: setting.variable },
+  })
+}
+
+function isSet(text: string | undefined): text is string {
+  return text !== undefined && text !== ''
+}
+
+function port(variable: string, doc: string, defaultPort: number): Setting<number> {
+  return {
+    variable,
+    doc,
+    default: String(defaultPort),
+    expected: 'a port from 1 to 65535',
+    parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535 ? Number(text) : null),
+  }
+}
+
+function url(variable: string, doc: string, protocol: RegExp): Setting<string> {
+  return {
+    variable,
+    doc,
+    default: undefined,
+    isSecret: true,
+    expected: protocol === REDIS_URL ? 'redis://host:port/0' : 'postgres://user:password@host:port/database',
+    parse: (text) => (URL.canParse(text) && protocol.test(new URL(text).protocol) ? text : null),
+  }
+}
+
+function brokers(text: string): readonly string[] | null {
+  const list = text.split(',').map((broker) => broker.trim())
+  return list.every((broker) => /^[^\s:]+:\d{1,5}$/.test(broker)) ? list : null
+}
