@@ -102,7 +102,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
       }
     } catch (caught) {
       const error = toCaptureError(caught, 'reading the snapshot')
-      if (!(error instanceof TrackOpsError)) throw error
+      if (retryOf(error) !== 'timed') throw error
       throw new TrackOpsError('SLOT_LOST', `the snapshot of slot ${slot} was interrupted: it begins anew`, {
         details: { slot },
         cause: error,

@@ -7,6 +7,8 @@ import { confirmedLsn, openTestCapture, outline, slotName, texts } from '../../t
 import { ownPostgres, testPostgres } from '../../test/support/postgres.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import { LSN_ZERO, toLsn } from '../change/lsn.ts'
+import { SILENT } from '../runtime/logger.ts'
+import { openCapture } from './open-capture.ts'
 
 const tables = ['public.items']
 
@@ -79,7 +81,7 @@ test('a slot that is gone is made anew under another epoch, and whoever opens it
   assert.notEqual(second.capture.history.slotEpoch, first.capture.history.slotEpoch)
 })
 
-test('a slot that was dropped and made again behind our back while streaming is lost', async (t) => {
+test('a slot that is dropped while it streams is lost', async (t) => {
   const database = await itemsDatabase(t)
   const { sql } = database
   const follower = await openTestCapture(t, database, { tables })
@@ -168,9 +170,26 @@ test('a transaction that does not end delays the slot only for the given time', 
   try {
     await session`begin`
     await session`insert into items values (1)`
-    await assert.rejects(openTestCapture(t, database, { tables: [...tables], slotCreationTimeoutMs: 100 }), {
-      code: 'TIMEOUT',
-    })
+    const warnings: object[] = []
+    const opening = openCapture(
+      { sql, log: { ...SILENT, warn: (fields) => void warnings.push(fields) } },
+      {
+        databaseUrl: database.url,
+        slot: slotName(database.url),
+        publication: 'test_publication',
+        tables,
+        slotCreationTimeoutMs: 100,
+      },
+    )
+    await assert.rejects(opening, { code: 'TIMEOUT' })
+    const [own] = await session`select pg_backend_pid() as pid`
+    const named = warnings.flatMap((fields) =>
+      'transactions' in fields ? (fields.transactions as { pid: number }[]) : [],
+    )
+    assert.ok(
+      named.some(({ pid }) => pid === own?.['pid']),
+      'it says what it waits for',
+    )
   } finally {
     await session`rollback`
     session.release()
@@ -273,4 +292,27 @@ test('the changes of partitions come under the name of the partitioned table, as
       { id: '2', region: 'south' },
     ],
   )
+})
+
+test('a slot that the server has invalidated, as it held too much WAL, is made anew', async (t) => {
+  const server = await ownPostgres(t, {
+    settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' },
+  })
+  const { sql } = server
+  await sql`create table items (id int primary key)`
+  const first = await openTestCapture(t, server, { tables, snapshot: 'no_data' })
+  await first.stop()
+  await waitFor(
+    async () => {
+      await sql`select pg_logical_emit_message(false, 'fill', repeat('x', 1000000))`
+      await sql`select pg_switch_wal()`
+      await sql`checkpoint`
+      return (await sql`select from pg_replication_slots where wal_status = 'lost'`).length
+    },
+    { what: 'the server to invalidate the slot' },
+  )
+  const second = await openTestCapture(t, server, { tables })
+  assert.equal(second.capture.snapshot, 'slot-lost')
+  assert.notEqual(second.capture.history.slotEpoch, first.capture.history.slotEpoch)
+  await second.pullUntil((item) => item.kind === 'snapshot' && item.isLast)
 })

@@ -63,9 +63,12 @@ export async function whileNamingWhatWeWaitFor<T>(
 /** Never their SQL: it holds values. */
 async function readOpenTransactions(sql: Sql, ownPid: number): Promise<readonly object[]> {
   return sql<object[]>`
-    select pid, usename as role, application_name as "applicationName", state, wait_event as "waitEvent",
+    select pid, usename::text as role, application_name as "applicationName", state, wait_event as "waitEvent",
            extract(epoch from now() - xact_start)::int as "ageSeconds"
       from pg_stat_activity
      where backend_xid is not null and pid <> ${ownPid}
-     order by xact_start limit 5`
+    union all
+    select null, owner::text, 'prepared transaction', null, null, extract(epoch from now() - prepared)::int
+      from pg_prepared_xacts
+     order by "ageSeconds" desc limit 5`
 }
