@@ -48,7 +48,12 @@ export function judgePublication(
 ): readonly Finding[] {
   const name = sqlIdentifier(publication)
   const findings: Finding[] = []
-  const operations = { insert: state.hasInsert, update: state.hasUpdate, delete: state.hasDelete, truncate: state.hasTruncate }
+  const operations = {
+    insert: state.hasInsert,
+    update: state.hasUpdate,
+    delete: state.hasDelete,
+    truncate: state.hasTruncate,
+  }
   const silent = Object.entries(operations).flatMap(([operation, isTold]) => (isTold ? [] : [operation.toUpperCase()]))
   if (silent.length > 0)
     findings.push({

@@ -126,7 +126,7 @@ export function judgeServer(facts: ServerFacts, slot: string): readonly Finding[
       'Commits wait for a standby that does not answer; their changes wait, too, as they are not visible to readers yet.',
       "Start the standby, or: alter system set synchronous_standby_names = ''; select pg_reload_conf();",
     )
-  if (!/^0/.test(facts.idleSlotTimeout))
+  if (!facts.idleSlotTimeout.startsWith('0'))
     warning(
       'idle-slot-timeout',
       `idle_replication_slot_timeout is ${facts.idleSlotTimeout}`,

@@ -50,7 +50,12 @@ const MARKS_SECONDS = 60
 /** Pure. `maxKeepMegabytes` -1: unbounded. */
 export function judgeSlot(slot: string, facts: SlotFacts, maxKeepMegabytes: number): readonly Finding[] {
   const drop = `select pg_drop_replication_slot('${slot}');`
-  if (facts.slot_type !== 'logical' || facts.plugin !== 'pgoutput' || facts.is_here !== true || facts.two_phase === true) {
+  if (
+    facts.slot_type !== 'logical' ||
+    facts.plugin !== 'pgoutput' ||
+    facts.is_here !== true ||
+    facts.two_phase === true
+  ) {
     return [
       {
         id: 'slot-foreign',
@@ -113,7 +118,8 @@ export function judgeSlot(slot: string, facts: SlotFacts, maxKeepMegabytes: numb
       id: 'lag-exceeds-marks',
       severity: 'warning',
       finding: `changes are confirmed ${Math.round(facts.flush_lag_s ?? 0)} s after they were sent; marks live for ${MARKS_SECONDS} s`,
-      consequence: 'A reader may for a moment be answered older than an answer that it had before (P2). Nothing stays stale.',
+      consequence:
+        'A reader may for a moment be answered older than an answer that it had before (P2). Nothing stays stale.',
       mend: 'Find out what is slow: trackops status',
     })
   return findings

@@ -87,7 +87,9 @@ function missingColumns(facts: TableFacts, use: Requirement): readonly Finding[]
         severity: 'error',
         finding: `${facts.name} has no column ${column}, which ${use.by} names`,
         consequence: 'Every fill of the view fails, and no change can update it.',
-        mend: near ? `Did you mean ${near}? Correct the configuration.` : 'Correct the configuration, or add the column.',
+        mend: near
+          ? `Did you mean ${near}? Correct the configuration.`
+          : 'Correct the configuration, or add the column.',
       }
     })
 }

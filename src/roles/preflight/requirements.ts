@@ -32,16 +32,14 @@ export function requirementsOf(config: TrackOpsConfig, views: CompiledViews): re
     const keyColumns = view.kind === 'list' ? [...view.template.parameters, view.view.member] : view.template.parameters
     return [{ by, kind: view.kind, table, columns, oldColumns: keyColumns, keyColumns }]
   })
-  const ofEvents = (config.events ?? []).map(
-    ({ topic, table, columns }): Requirement => ({
-      by: `events ${topic}`,
-      kind: 'events',
-      table,
-      columns,
-      oldColumns: columns,
-      keyColumns: [],
-    }),
-  )
+  const ofEvents = (config.events ?? []).map(({ topic, table, columns }): Requirement => ({
+    by: `events ${topic}`,
+    kind: 'events',
+    table,
+    columns,
+    oldColumns: columns,
+    keyColumns: [],
+  }))
   return [...ofViews, ...ofEvents]
 }
 

@@ -1,0 +1,143 @@
+/**
+ * Looks at everything that has to be right before changes flow, and says what is not: finding, consequence, mend. It
+ * changes nothing. All checks run whatever the others find; one that cannot run is a finding itself.
+ */
+import type { Sql } from 'postgres'
+
+import { compileViews } from '../../cache/compiled-view.ts'
+import { describeError, TrackOpsError } from '../../runtime/errors.ts'
+import { SILENT } from '../../runtime/logger.ts'
+import { connectPostgres, type ServerUrls } from '../connections.ts'
+import type { LoadedConfig } from '../load-config.ts'
+import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from '../redis-client.ts'
+import { checkClocks } from './check-clocks.ts'
+import { checkPublication } from './check-publication.ts'
+import { checkQueryViews } from './check-query-views.ts'
+import { checkRedis } from './check-redis.ts'
+import { checkReplicaIdentity } from './check-replica-identity.ts'
+import { checkServer } from './check-server.ts'
+import { checkSlot } from './check-slot.ts'
+import { checkTables } from './check-tables.ts'
+import type { Check, DatabaseContext, Finding } from './finding.ts'
+import { byTable, type Requirement, requirementsOf } from './requirements.ts'
+import { readTableFacts, type TableFacts } from './table-facts.ts'
+
+const DATABASE_CHECKS = [checkServer, checkTables, checkReplicaIdentity, checkPublication, checkSlot, checkQueryViews]
+
+export interface PreflightOptions {
+  /** Default 15,000: each check asks for little; only one that waits for a lock or a dead server takes long. */
+  readonly checkTimeoutMs?: number
+  /** Default Date.now. */
+  readonly now?: () => number
+}
+
+export interface PreflightReport {
+  readonly findings: readonly Finding[]
+  /** Names of the checks that ran to their end. */
+  readonly checks: readonly string[]
+}
+
+/** @throws TrackOpsError CONFIG_INVALID where the views themselves cannot be compiled */
+export async function preflight(
+  loaded: LoadedConfig,
+  urls: ServerUrls,
+  options: PreflightOptions = {},
+): Promise<PreflightReport> {
+  const { checkTimeoutMs: timeoutMs = 15_000, now = Date.now } = options
+  const { config } = loaded
+  const views = compileViews(config.views, { keyPrefix: config.cache?.keyPrefix })
+  const findings: Finding[] = []
+  const checks: string[] = []
+
+  async function run<Context>(check: Check<Context>, context: Context): Promise<void> {
+    try {
+      findings.push(...(await within(timeoutMs, check.run(context))))
+      checks.push(check.name)
+    } catch (error) {
+      findings.push(couldNotRun(check.name, error))
+    }
+  }
+
+  const [sql, redis] = await Promise.all([
+    open(
+      'postgres',
+      urls.source,
+      () => connectPostgres(urls.source, { applicationName: 'trackops preflight', maxConnections: 4 }),
+      findings,
+    ),
+    open('redis', urls.redis, () => openRedis(urls.redis), findings),
+  ])
+  try {
+    if (sql) {
+      const requirements = requirementsOf(config, views)
+      const tables = memoTables(sql, requirements)
+      const context: DatabaseContext = { config, views, sql, requirements, tables }
+      for (const check of DATABASE_CHECKS) await run(check, context)
+    }
+    if (redis) await run(checkRedis, { redis, timeoutMs })
+    if (sql && redis) await run(checkClocks, { sql, redis, timeoutMs, now })
+  } finally {
+    redis?.destroy()
+    await sql?.end({ timeout: 1 })
+  }
+  return { findings, checks }
+}
+
+function memoTables(sql: Sql, requirements: readonly Requirement[]): () => Promise<ReadonlyMap<string, TableFacts>> {
+  let tables: Promise<ReadonlyMap<string, TableFacts>> | undefined
+  return () => (tables ??= readTableFacts(sql, [...byTable(requirements).keys()]))
+}
+
+async function openRedis(url: string): Promise<RedisClient> {
+  const client = createRedisClient(url, { name: 'trackops-preflight', log: SILENT })
+  await connectRedis(client, url)
+  return client
+}
+
+async function open<T>(
+  server: 'postgres' | 'redis',
+  url: string,
+  connect: () => Promise<T>,
+  findings: Finding[],
+): Promise<T | undefined> {
+  try {
+    return await connect()
+  } catch (error) {
+    const name = server === 'postgres' ? 'PostgreSQL' : 'Redis'
+    findings.push({
+      id: `${server}-unreachable`,
+      severity: 'error',
+      finding: `cannot use ${name} at ${withoutSecret(url)}: ${reasonOf(error)}`,
+      consequence: `Nothing that needs ${name} could be checked, and TrackOps does not run without it.`,
+      mend: `Start it (./trackops up starts one of its own), or set ${server === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL'}.`,
+    })
+    return undefined
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof TrackOpsError ? (error.cause ?? error) : error
+  return cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)
+}
+
+function couldNotRun(check: string, error: unknown): Finding {
+  return {
+    id: 'check-failed',
+    severity: 'error',
+    finding: `the check of ${check} could not run: ${describeError(error)}`,
+    consequence: 'What it would have found is not known.',
+    mend: 'Remove the cause, then run trackops preflight again.',
+  }
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const bound = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new TrackOpsError('TIMEOUT', `no answer within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, bound])
+  } finally {
+    clearTimeout(timer)
+  }
+}
