@@ -23,8 +23,8 @@ export interface ReplicationConnection {
   query(sql: string): Promise<readonly ResultRow[]>
   /** Sends a START_REPLICATION; from then on the connection is this stream's. @throws TrackOpsError */
   startStream(sql: string, limits: InboxLimits): Promise<ReplicationStream>
-  /** Ends the connection at once; whoever waits on it gets an error. */
-  close(): void
+  /** Ends the connection at once; whoever waits on it gets the error. */
+  close(reason?: TrackOpsError): void
 }
 
 /** Texts in the order of the select list, null for NULL. */
@@ -169,9 +169,9 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
       await exchange(queryMessage(sql))
       return inbox.stream
     },
-    close() {
+    close(reason) {
       if (failure) return
-      end(new TrackOpsError('POSTGRES_UNREACHABLE', 'the connection was closed here'))
+      end(reason ?? new TrackOpsError('POSTGRES_UNREACHABLE', 'the connection was closed here'))
       terminate(socket)
     },
   }

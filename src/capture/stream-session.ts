@@ -51,7 +51,10 @@ export async function startStreamSession(
   const stream = await startStream(connection, options)
   const assembler = createTransactionAssembler(options.assembler)
   const progress = createProgressGate(options.startLsn)
-  const reporter = createStatusReporter({ stream, ackedLsn, end: () => connection.close() }, options)
+  const reporter = createStatusReporter(
+    { stream, ackedLsn, end: () => connection.close(halfOpen(options.livenessTimeoutMs)) },
+    options,
+  )
   let isClosed = false
 
   async function handle(message: ReplicationMessage): Promise<StreamItem | null> {
@@ -157,6 +160,10 @@ function refusePublicationGap(
   const { sqlState, routine, severity } = notice.report
   if (routine === 'LoadPublications') throw publicationMissing(publication)
   log.debug({ sqlState, routine, severity }, 'a notice in the replication stream')
+}
+
+function halfOpen(silentMs: number): TrackOpsError {
+  return new TrackOpsError('POSTGRES_UNREACHABLE', `PostgreSQL said nothing for ${silentMs} ms, though it was asked`)
 }
 
 function publicationMissing(publication: string, cause?: unknown): TrackOpsError {
