@@ -7,7 +7,6 @@ test('an empty environment gives the documented defaults', () => {
   assert.deepEqual(readSettings({}), {
     mode: 'embedded',
     databaseUrl: undefined,
-    inventoryDatabaseUrl: undefined,
     redisUrl: undefined,
     kafkaBrokers: undefined,
     postgresPort: 54_329,
@@ -52,7 +51,7 @@ for (const [variable, value] of [
 }
 
 test('a URL that is wrong is named, and its password is not shown', () => {
-  for (const variable of ['DATABASE_URL', 'INVENTORY_DATABASE_URL', 'REDIS_URL']) {
+  for (const variable of ['DATABASE_URL', 'REDIS_URL']) {
     assert.throws(
       () => readSettings({ [variable]: 'mysql://me:secret@host/db' }),
       (error: Error) => {

@@ -1,6 +1,6 @@
 /**
- * What the environment says: one table, from which types, defaults, messages and the reference come. Read once, at the edge; nothing
- * else in src/ reads the environment. A service's own port is its configuration's business (`ServiceDefinition.port`).
+ * What the environment says: one table, from which types, defaults, messages and the reference come. A service's port and a database's URL are the
+ * configuration's business, which names their variables (`ServiceDefinition.port`, `DatabaseConfig.urlVariable`).
  */
 import { TrackOpsError } from './errors.ts'
 import type { LogLevel } from './logger.ts'
@@ -8,7 +8,6 @@ import type { LogLevel } from './logger.ts'
 export interface Settings {
   readonly mode: 'embedded' | 'distributed'
   readonly databaseUrl: string | undefined
-  readonly inventoryDatabaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly kafkaBrokers: readonly string[] | undefined
   readonly postgresPort: number
@@ -47,7 +46,6 @@ export const SETTINGS = {
     parse: (text) => (text === 'embedded' || text === 'distributed' ? text : null),
   },
   databaseUrl: url('DATABASE_URL', 'PostgreSQL of the source database; not set: embedded.', POSTGRES_URL),
-  inventoryDatabaseUrl: url('INVENTORY_DATABASE_URL', 'PostgreSQL of the inventory; not set: embedded.', POSTGRES_URL),
   redisUrl: url('REDIS_URL', 'Redis of the cache; not set: embedded.', REDIS_URL),
   kafkaBrokers: {
     variable: 'KAFKA_BROKERS',
@@ -98,7 +96,6 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   return {
     mode: kafkaBrokers === undefined ? mode : 'distributed',
     databaseUrl: read('databaseUrl'),
-    inventoryDatabaseUrl: read('inventoryDatabaseUrl'),
     redisUrl: read('redisUrl'),
     kafkaBrokers,
     postgresPort: read('postgresPort'),

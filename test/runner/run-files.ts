@@ -127,7 +127,7 @@ function reasonOf(value: string | true): string {
 function describe(error: Error): string {
   const cause = error.cause instanceof Error ? error.cause : error
   const text = inspect(cause, { depth: 6, breakLength: 120, maxStringLength: 4000 })
-  return text.replaceAll(/^ +at .*\(?node:internal\/.*\n/gm, '')
+  return text.replaceAll(/^ +at .*\(?node:[a-z_]+[/:].*\n/gm, '')
 }
 
 function indent(text: string): string {
