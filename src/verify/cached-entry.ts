@@ -25,6 +25,9 @@ export interface RedisDeps {
   readonly timeoutMs: number
 }
 
+/** In place of a reply: the key holds something of another type. */
+const ANOTHER_TYPE = Object.freeze({})
+
 export const absentKey = (key: string): string => `{${key}}:absent`
 
 /** One for each of `keys`, in their order. */
@@ -39,7 +42,7 @@ export async function readCachedEntries(
 async function readOne({ redis, timeoutMs }: RedisDeps, view: CompiledView, key: string): Promise<CachedEntry> {
   const [value, absence] = await Promise.all([
     callRedis(redis, view.kind === 'list' ? ['HGETALL', key] : ['GET', key], timeoutMs).catch((error: unknown) => {
-      if (isErrorReply(error, 'WRONGTYPE')) return { isOfAnotherType: true }
+      if (isErrorReply(error, 'WRONGTYPE')) return ANOTHER_TYPE
       throw error
     }),
     callRedis(redis, ['GET', absentKey(key)], timeoutMs).catch((error: unknown) => {
@@ -61,12 +64,11 @@ export function parseDocument(reply: unknown): CachedEntry {
   return { kind: 'document', version, document: withoutMetadata(parsed), raw: reply }
 }
 
-/** Pure. `reply` as HGETALL gives it in RESP2: field, value, field, ... */
+/** Pure. `reply` as HGETALL gives it, in whichever form the connection's protocol has for it. */
 export function parseList(reply: unknown): CachedEntry {
-  if (!Array.isArray(reply)) return { kind: 'unreadable', raw: 'another type' }
-  if (reply.length === 0) return { kind: 'missing' }
-  const fields = new Map<string, string>()
-  for (let index = 0; index + 1 < reply.length; index += 2) fields.set(String(reply[index]), String(reply[index + 1]))
+  const fields = fieldsOf(reply)
+  if (!fields) return { kind: 'unreadable', raw: 'another type' }
+  if (fields.size === 0) return { kind: 'missing' }
   const raw = JSON.stringify([...fields].sort(([a], [b]) => (a < b ? -1 : 1)))
   const version = parseEntryVersion(fields.get('_v') ?? '')
   if (!version) return { kind: 'unreadable', raw }
@@ -78,6 +80,18 @@ export function parseList(reply: unknown): CachedEntry {
     members.set(field, withoutMetadata(parsed))
   }
   return { kind: 'members', version, members, raw }
+}
+
+/** RESP2: field, value, field, ...; RESP3: a map or an object. undefined for what is no hash. */
+export function fieldsOf(reply: unknown): ReadonlyMap<string, string> | undefined {
+  if (reply instanceof Map) return new Map(Array.from(reply, ([field, value]) => [String(field), String(value)]))
+  if (!Array.isArray(reply)) {
+    if (typeof reply !== 'object' || reply === null || reply === ANOTHER_TYPE) return undefined
+    return new Map(Object.entries(reply).map(([field, value]) => [field, String(value)]))
+  }
+  const fields = new Map<string, string>()
+  for (let index = 0; index + 1 < reply.length; index += 2) fields.set(String(reply[index]), String(reply[index + 1]))
+  return fields
 }
 
 function parseAbsence(text: string): CachedEntry {

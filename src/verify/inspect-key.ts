@@ -4,7 +4,7 @@ import type { Found } from '../cache/database-read.ts'
 import { callRedis } from '../cache/redis-call.ts'
 import { formatLsn, lsnFromFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
-import { type CachedEntry, type RedisDeps, readCachedEntries } from './cached-entry.ts'
+import { type CachedEntry, fieldsOf, type RedisDeps, readCachedEntries } from './cached-entry.ts'
 import type { CheckDeps } from './check-keys.ts'
 import { compareEntry } from './compare.ts'
 import { type EntryVersion, parseEntryVersion } from './entry-version.ts'
@@ -120,14 +120,12 @@ async function memberVersions(
   key: string,
 ): Promise<Record<string, DescribedVersion | null>> {
   const reply = await callRedis(redis, ['HGETALL', key], timeoutMs)
-  const versions: Record<string, DescribedVersion | null> = {}
-  if (!Array.isArray(reply)) return versions
-  for (let index = 0; index + 1 < reply.length; index += 2) {
-    const field = String(reply[index])
-    const [, version] = /^\{"_v":"([^"]*)"/.exec(String(reply[index + 1])) ?? []
-    if (!field.startsWith('_') && version !== undefined) versions[field] = describeText(version, view)
+  const versions: [string, DescribedVersion | null][] = []
+  for (const [field, text] of fieldsOf(reply) ?? []) {
+    const [, version] = /^\{"_v":"([^"]*)"/.exec(text) ?? []
+    if (!field.startsWith('_') && version !== undefined) versions.push([field, describeText(version, view)])
   }
-  return versions
+  return Object.fromEntries(versions)
 }
 
 /** `<token>;<xid>;<xid>;` */
