@@ -92,6 +92,10 @@ export async function ensureCluster(
     })
   } catch (error) {
     const said = String((error as { stderr?: unknown }).stderr ?? error).trim()
+    if (said.includes('could not look up effective user ID')) {
+      const problem = `PostgreSQL insists on a user with a name, and user id ${process.getuid?.()} has none in /etc/passwd`
+      throw new TrackOpsError('CONFIG_INVALID', `${problem}: run as another user, or give the URL of a running server.`)
+    }
     throw new TrackOpsError('SERVER_MISSING', `PostgreSQL could not make its files: ${said.replaceAll('\n', ' | ')}`)
   }
   rmSync(directory, { recursive: true, force: true })
