@@ -131,6 +131,9 @@ export function reservedTemplate(prefix: string): Pick<KeyTemplate, 'tokens'> {
   return { tokens: [...Array.from(prefix, (character) => ({ character })), { anythingBut: new Set<string>() }] }
 }
 
+const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const CANONICAL_INTEGER = /^(?:0|-?[1-9]\d{0,14})$/
+
 /**
  * The text that PostgreSQL itself would give for this value, as far as that can be said without asking it: what a request
  * brings (an upper-case UUID) has to name the key that a change event names.
@@ -138,6 +141,8 @@ export function reservedTemplate(prefix: string): Pick<KeyTemplate, 'tokens'> {
 export function canonicalText(typeName: string | undefined, text: string): string {
   switch (typeName) {
     case 'uuid': {
+      // What the change stream brings is so already; a regular expression is all that it should cost.
+      if (CANONICAL_UUID.test(text)) return text
       const digits = text.trim().toLowerCase().replaceAll(/[-{}]/g, '')
       if (!/^[0-9a-f]{32}$/.test(digits)) return text
       return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
@@ -146,6 +151,7 @@ export function canonicalText(typeName: string | undefined, text: string): strin
     case 'int4':
     case 'int8':
     case 'oid':
+      if (CANONICAL_INTEGER.test(text)) return text
       return /^\s*[+-]?\d+\s*$/.test(text) ? String(BigInt(text.trim().replace(/^\+/, ''))) : text
     case 'bool':
       return /^(true|t)$/i.test(text) ? 't' : /^(false|f)$/i.test(text) ? 'f' : text

@@ -164,14 +164,18 @@ function planKeyedView(
     work.forgotten.set(view, 'old-values-missing')
     return
   }
+  // In a piece, one row's last change gives its row's last state; of a list, other members may be in other pieces.
+  const isLast = isWhole || (view.kind === 'row' && event.isSuperseded === false)
   if (oldKey !== null && (oldKey !== newKey || oldField !== newField)) {
-    if (!isWhole) work.drafts.invalidate(view, oldKey, change, true)
+    if (!isLast) work.drafts.invalidate(view, oldKey, change, true)
     else if (view.kind === 'row') work.drafts.row(view, oldKey, change, null)
     else if (oldField !== null) work.drafts.member(view, oldKey, change, oldField, null)
   }
   if (newKey === null || after === null) return
-  if (!isWhole) {
-    work.drafts.invalidate(view, newKey, change, true)
+  if (!isLast) {
+    // A later piece brings the row again.
+    const isSettledLater = view.kind === 'row' && event.isSuperseded === true
+    work.drafts.invalidate(view, newKey, change, !isSettledLater)
     return
   }
   try {

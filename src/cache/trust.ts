@@ -48,8 +48,10 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
   async function runCheck(): Promise<boolean> {
     const before = doubts
     try {
+      // What a consumer applies while the question is on its way is not in the answer: that is no loss.
+      const known = seen.greatest()
       const positions = await deps.positions()
-      const verdict = seen.judge(positions)
+      const verdict = seen.judge(positions, known)
       if (verdict !== 'current') {
         if (isTrusted)
           log.warn({ verdict }, 'Redis has lost writes: readers ask the database until its consumers have caught up')
@@ -110,7 +112,9 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
 
 export interface SeenPositions {
   /** unknown: no consumer has ever written to this Redis, so nobody would delete what goes stale there. */
-  judge(positions: readonly (string | null)[]): 'current' | 'behind' | 'unknown'
+  judge(positions: readonly (string | null)[], known?: readonly (string | null)[]): 'current' | 'behind' | 'unknown'
+  /** As of now: what a question that is asked from here on will be judged by. */
+  greatest(): readonly (string | null)[]
   note(positions: readonly (string | null)[]): void
 }
 
@@ -121,8 +125,8 @@ export function createSeenPositions(): SeenPositions {
   const greatest: (string | null)[] = []
   const past = new Set<string>()
 
-  function isBehind(position: string | null, place: number): boolean {
-    const known = greatest[place] ?? null
+  function isBehind(position: string | null, place: number, all: readonly (string | null)[] = greatest): boolean {
+    const known = all[place] ?? null
     if (known === null) return false
     if (position === null) return true
     return historyOf(position) === historyOf(known) ? position < known : past.has(historyOf(position))
@@ -141,11 +145,12 @@ export function createSeenPositions(): SeenPositions {
   }
 
   return {
-    judge(positions) {
-      if (positions.some((position, place) => isBehind(position, place))) return 'behind'
+    judge(positions, known = greatest) {
+      if (positions.some((position, place) => isBehind(position, place, known))) return 'behind'
       note(positions)
       return positions.some((position) => position !== null) ? 'current' : 'unknown'
     },
+    greatest: () => [...greatest],
     note,
   }
 }

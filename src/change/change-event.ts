@@ -14,6 +14,11 @@ interface Change {
   /** Start of the change's WAL record. Rows of one COPY share it. For a snapshot row, the slot's consistent point. */
   readonly lsn: Lsn
   readonly transaction: Transaction
+  /**
+   * In a piece that is not whole: whether the same transaction changes this row again later, so that no reader can ever have
+   * seen this state of it. Left out where nobody has looked.
+   */
+  readonly isSuperseded?: boolean
 }
 
 interface TableChange extends Change {
@@ -76,8 +81,8 @@ export type StreamItem = TransactionPiece | SnapshotPiece | Progress
 
 /**
  * A committed transaction, or, where it is too large to hold, a piece of one. Pieces come in order, nothing between
- * them. Within a piece that is not whole, states may appear that no reader could have seen: such pieces invalidate and
- * refresh, they never warm.
+ * them. Within a piece that is not whole, states may appear that no reader could have seen: only a change that is known not to
+ * be superseded may warm; the others invalidate and refresh.
  */
 export interface TransactionPiece {
   readonly kind: 'transaction'

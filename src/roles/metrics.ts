@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 import type { PipelineStatus } from './pipeline.ts'
+import { asSeparate } from './status.ts'
 
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
 export interface Metrics {
@@ -92,7 +93,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     registers,
     collect() {
       const status = sources.pipeline()
-      for (const consumer of status?.consumers ?? []) {
+      for (const consumer of status?.consumers.flatMap(asSeparate) ?? []) {
         if (!status?.capture || !consumer.appliedPosition) continue
         const lag = Number(status.capture.receivedLsn - consumer.appliedPosition.commitLsn)
         this.set({ consumer: consumer.name }, Math.max(0, lag))

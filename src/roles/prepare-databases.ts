@@ -15,6 +15,9 @@ export async function prepareDatabases(loaded: LoadedConfig, database: (name: st
   const own = [['source', config.source] as const, ...Object.entries(config.databases ?? {})]
   for (const [name, { migrations }] of own) {
     if (migrations === undefined) continue
-    await runMigrations(database(name), { directory: resolve(directory, migrations), table: 'trackops_migrations' })
+    await runMigrations(database(name), {
+      directory: resolve(directory, migrations),
+      table: `trackops_migrations_${name.replaceAll(/[^a-z0-9]/gi, '_')}`,
+    })
   }
 }

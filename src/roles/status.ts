@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 
 import { formatLsn, type Lsn } from '../change/lsn.ts'
+import type { ConsumerStatus } from '../consume/stream-consumer.ts'
 import type { TrackOpsConfig } from './define-config.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -106,7 +107,7 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
       reconnections: capture?.reconnections ?? 0,
       passes: pipeline?.passes ?? 0,
     },
-    consumers: (pipeline?.consumers ?? []).map((consumer) => ({
+    consumers: (pipeline?.consumers ?? []).flatMap(asSeparate).map((consumer) => ({
       name: consumer.name,
       group: consumer.group,
       state: consumer.state,
@@ -130,6 +131,12 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
     views: deps.config.views.map(({ name, kind, key, warm, ttlSeconds }) => ({ name, kind, key, warm, ttlSeconds })),
     services: deps.services,
   }
+}
+
+/** One loop may be two consumers: for whoever asks about one of them they are two, at the same place. */
+export function asSeparate(consumer: ConsumerStatus): readonly ConsumerStatus[] {
+  const groups = consumer.group.split('+')
+  return consumer.name.split('+').map((name, index) => ({ ...consumer, name, group: groups[index] ?? consumer.group }))
 }
 
 /** Ready: changes are flowing, or are being caught up with, and readers use Redis. A system that only waits is not. */

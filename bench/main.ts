@@ -1,0 +1,34 @@
+/** npm run bench -- NAME [--option N]...: one benchmark, its figures as lines, then as one JSON document. */
+import { cpus, totalmem } from 'node:os'
+
+import { drain } from './drain.ts'
+import type { Bench } from './measure.ts'
+
+const BENCHES: Readonly<Record<string, Bench>> = { drain }
+
+const [name = 'drain', ...rest] = process.argv.slice(2)
+const bench = BENCHES[name]
+if (!bench) {
+  console.error(`bench: there is no ${name}; there are ${Object.keys(BENCHES).join(', ')}`)
+  process.exit(2)
+}
+const cleanups: (() => void | Promise<void>)[] = []
+try {
+  console.log(
+    `${name}: Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  )
+  const figures = await bench({
+    options: {
+      number(option, fallback) {
+        const at = rest.indexOf(`--${option}`)
+        return at === -1 ? fallback : Number(rest[at + 1])
+      },
+    },
+    scope: { after: (cleanup) => void cleanups.push(cleanup) },
+    print: (line) => console.log(line),
+  })
+  console.log(JSON.stringify(figures))
+} finally {
+  for (const cleanup of cleanups.toReversed()) await cleanup()
+}
+process.exit(0)
