@@ -34,7 +34,7 @@ local viewCount = tonumber(ARGV[5])
 local views, at = {}, 6
 for v = 1, viewCount do
   local fence = redis.call('GET', KEYS[2 + v])
-  views[v] = { code = ARGV[at], kind = ARGV[at + 1], policy = ARGV[at + 2], fence = fence and sub(fence, 1, 16) or '' }
+  views[tostring(v)] = { code = ARGV[at], kind = ARGV[at + 1], policy = ARGV[at + 2], fence = fence and sub(fence, 1, 16) or '' }
   at = at + 3
 end
 
@@ -101,7 +101,7 @@ local reply = { 1 }
 
 for i = 1, count do
   local key = KEYS[firstKey + i]
-  local kind, view, lsn, position, xids = ARGV[at], views[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local kind, view, lsn, position, xids = ARGV[at], views[ARGV[at + 1]], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local ttl, document, members, firstMember
   at = at + 5
   if kind == 'v' then
@@ -149,13 +149,13 @@ for i = 1, count do
       if kind == 'v' then
         if entry then
           if isOlder(entry, lsn, xids) then
-            redis.call('SET', key, document, 'EX', ttl)
+            redis.call('SETEX', key, ttl, document)
           elseif isForeign then
             redis.call('UNLINK', key)
           end
         elseif view.policy == 'a' or wasThere then
           if not (isFenced or absent or (answered and answered > lsn) or view.fence > lsn) then
-            redis.call('SET', key, document, 'EX', ttl)
+            redis.call('SETEX', key, ttl, document)
           elseif view.policy ~= 'a' then
             reply[#reply + 1] = i
           end

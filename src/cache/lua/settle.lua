@@ -75,7 +75,7 @@ for i = 1, count do
   end
 
   local function isAnswer(entry)
-    return entry.code == code and (how == 'k' or (how == 't' and satisfies(entry, xid, lsn)))
+    return entry.code == code and (how == 'k' or (how == 't' and satisfies(key, entry, xid, lsn)))
   end
 
   local answer

@@ -34,12 +34,12 @@ local function areAllVisible(xids, snapshot)
   return true
 end
 
--- An entry: { code, lsn, xid } or { code, snapshot }; without either it says nothing about itself, and is older than anything.
+-- An entry: { code, lsn } or { code, snapshot }; without either it says nothing about itself, and is older than anything.
 local function entryOf(version)
   local code, kind, rest = match(version, '^(%x+)|([er])|(.*)$')
   if kind == 'e' then
-    local lsn, xid = match(rest, '^(%x+)|(%d+)$')
-    if lsn and #lsn == 16 then return { code = code, lsn = lsn, xid = xid } end
+    local lsn = match(rest, '^(%x+)|%d+$')
+    if lsn and #lsn == 16 then return { code = code, lsn = lsn } end
   elseif kind == 'r' then
     local snapshot = snapshotOf(rest)
     if snapshot then return { code = code, snapshot = snapshot } end
@@ -47,20 +47,22 @@ local function entryOf(version)
   return {}
 end
 
-local HEAD_BYTES = 127 -- holds every version but that of a snapshot with many running transactions
-
 -- The entry at a key that holds a document; nil if there is none. Whatever a stranger put there is an entry that is older.
+-- Entries from changes are the common case, and their parts stand at fixed places: {"_v":"cccccccc|e|llllllllllllllll|x...
 local function documentEntry(key)
-  local head = redis.pcall('GETRANGE', key, 0, HEAD_BYTES)
-  if type(head) ~= 'string' then return {} end
+  local head = redis.pcall('GETRANGE', key, 0, 34)
   if head == '' then return nil end
-  local version, quote = match(head, '^{"_v":"([^"]*)("?)')
-  if not version then return {} end
-  if quote == '' then
-    version = match(redis.call('GET', key), '^{"_v":"([^"]*)"')
-    if not version then return {} end
+  if type(head) ~= 'string' or sub(head, 1, 7) ~= '{"_v":"' then return {} end
+  if sub(head, 16, 18) == '|e|' and sub(head, 35, 35) == '|' then
+    return { code = sub(head, 8, 15), lsn = sub(head, 19, 34) }
   end
-  return entryOf(version)
+  local version = match(redis.call('GET', key), '^{"_v":"([^"]*)"')
+  return version and entryOf(version) or {}
+end
+
+-- The transaction of an entry that a change made.
+local function xidOf(key)
+  return match(redis.call('GETRANGE', key, 35, 56), '^(%d+)"')
 end
 
 -- The entry at a key that holds a list: a list as a whole is always from a read.
@@ -79,8 +81,8 @@ end
 
 -- L7: does an entry include the write of a freshness token? A member of a list says nothing about the others, so a list
 -- is judged by its snapshot alone.
-local function satisfies(entry, xid, lsn)
-  if entry.lsn then return entry.xid == xid or entry.lsn >= lsn end
+local function satisfies(key, entry, xid, lsn)
+  if entry.lsn then return entry.lsn >= lsn or xidOf(key) == xid end
   return entry.snapshot ~= nil and isVisible(xid, entry.snapshot)
 end
 
