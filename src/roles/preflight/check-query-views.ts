@@ -1,6 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres'
 
 import type { CompiledQueryView } from '../../cache/compiled-view.ts'
+import { sqlStateOf } from '../../runtime/postgres-errors.ts'
 import type { Check, DatabaseContext, Finding } from './finding.ts'
 import { enumerate } from './names.ts'
 
@@ -23,6 +24,8 @@ async function checkOne(sql: Sql, view: CompiledQueryView): Promise<readonly Fin
     consequence: 'All keys that differ only there hold the same document.',
     mend: `Use it in the SQL, or take {${name}} out of the key.`,
   }))
+  const beyond = [...usedNumbers(view)].filter((number) => number > view.template.parameters.length)
+  if (beyond.length > 0) return [...findings, cannotRun(view, `nothing gives ${enumerate(beyond.map((n) => `$${n}`))}`)]
   const planned = await plan(sql, view)
   if (!planned.ok) return [...findings, cannotRun(view, planned.message)]
   const declared = new Set(view.view.dependsOn.map(({ table }) => table))
@@ -38,8 +41,13 @@ async function checkOne(sql: Sql, view: CompiledQueryView): Promise<readonly Fin
   return findings
 }
 
+/** By the text alone: a `$1` within a literal counts, too. */
+function usedNumbers(view: CompiledQueryView): ReadonlySet<number> {
+  return new Set(Array.from(view.view.sql.matchAll(/\$(\d+)/g), ([, number]) => Number(number)))
+}
+
 function unusedParameters(view: CompiledQueryView): readonly string[] {
-  const used = new Set(Array.from(view.view.sql.matchAll(/\$(\d+)/g), ([, number]) => Number(number)))
+  const used = usedNumbers(view)
   return view.template.parameters.filter((_, index) => !used.has(index + 1))
 }
 
@@ -54,6 +62,9 @@ function cannotRun(view: CompiledQueryView, message: string): Finding {
   }
 }
 
+/** Syntax, names, types and rights; data exceptions of constants; what is not supported; writing in a read-only transaction. */
+const SQL_IS_WRONG = /^(42|22|0A|25006)/
+
 type Planned =
   /** For each table its name and those of the partitioned tables above it. */
   | { readonly ok: true; readonly tables: readonly (readonly string[])[] }
@@ -64,7 +75,6 @@ async function plan(sql: Sql, view: CompiledQueryView): Promise<Planned> {
   const { parameters } = view.template
   const types = parameters.map(() => 'text').join(', ')
   const query = view.view.sql.replace(/;\s*$/, '')
-  let isPrepared = false
   let result: Planned | undefined
   try {
     await sql.begin('read only', async (tx) => {
@@ -73,7 +83,6 @@ async function plan(sql: Sql, view: CompiledQueryView): Promise<Planned> {
       await tx.unsafe(`prepare trackops_preflight(${types}) as select u.* from (${query}) as u limit 1`, [], {
         prepare: true,
       })
-      isPrepared = true
       const nulls = parameters.map(() => 'null').join(', ')
       const rows = await tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
         `explain (format json, verbose) execute trackops_preflight(${nulls})`,
@@ -85,8 +94,9 @@ async function plan(sql: Sql, view: CompiledQueryView): Promise<Planned> {
     })
     return result ?? { ok: false, message: 'it gave no plan' }
   } catch (error) {
-    if (isPrepared || !(error instanceof Error && error.name === 'PostgresError')) throw error
-    return { ok: false, message: error.message }
+    if (error instanceof Error && SQL_IS_WRONG.test(sqlStateOf(error) ?? ''))
+      return { ok: false, message: error.message }
+    throw error
   }
 }
 

@@ -19,6 +19,7 @@ const IDENTITY_NAMES = { d: 'default', f: 'full', i: 'index', n: 'nothing' } as 
 
 /** Pure. */
 export function judgeReplicaIdentity(facts: TableFacts, uses: readonly Requirement[]): readonly Finding[] {
+  if (facts.kind !== 'r' && facts.kind !== 'p') return []
   return facts.members.flatMap((member): readonly Finding[] => {
     if (member.identity === 'f') return []
     const identity = `replica identity ${IDENTITY_NAMES[member.identity]}`
