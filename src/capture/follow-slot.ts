@@ -203,8 +203,9 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     ack(lsn) {
       // what was not handed on cannot have been applied: a fault elsewhere must not lose changes here
       const acked = minLsn(lsn, receivedLsn)
-      // rows of a snapshot have no LSN to ack: the first ack after its last piece says that it is applied
-      if (snapshotState === 'read') completing = completeSnapshot()
+      // Rows of a snapshot have no LSN to ack. What comes behind them has: its ack says that they are applied, too.
+      // An ack of resumeLsn itself says nothing: consumers that are acked by a timer begin with it.
+      if (snapshotState === 'read' && acked > resumeLsn) completing = completeSnapshot()
       if (acked <= ackedLsn) return
       ackedLsn = acked
       session?.reportSoon()
