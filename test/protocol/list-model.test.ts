@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { explore, follow, formatRun } from './explore.ts'
-import { type ListChange, listMachine, type ListModelOptions, type ListRule } from './list-model.ts'
+import { type ListChange, listMachine, type ListModelOptions } from './list-model.ts'
+import { LIST_REMOVALS, listRuns } from './removals.ts'
 
 /** The first row leaves the list and comes back. */
 const LEAVES: readonly ListChange[] = [
@@ -39,57 +40,10 @@ for (const [name, options] of Object.entries(HOLDS)) {
   })
 }
 
-interface Removal {
-  readonly off: readonly ListRule[]
-  readonly breaks: readonly string[]
-  readonly options?: Partial<ListModelOptions>
-  readonly why: string
-}
-
-const QUERY: Partial<ListModelOptions> = { kind: 'query' }
-
-const REMOVALS: readonly Removal[] = [
-  { off: ['snapshot'], breaks: ['P2', 'P3'], why: 'an older change replaces the member of a newer fill' },
-  {
-    off: ['permember'],
-    breaks: ['P1', 'P3'],
-    why: 'the change of one row hides a later commit of another with a lower LSN',
-  },
-  {
-    off: ['whole'],
-    breaks: ['L7', 'P2', 'P3'],
-    options: { tokens: true, reads: 2 },
-    why: 'a list with a hole looks whole',
-  },
-  { off: ['mark'], breaks: ['W'], why: 'nobody knows that a list was there' },
-  { off: ['lease'], breaks: ['P1', 'P2', 'P3'], why: 'a slow fill installs what it read before the change' },
-  { off: ['passed'], breaks: ['P1', 'P3'], why: 'a slow fill does not know that a change came by' },
-  { off: ['ends'], breaks: ['P2'], why: 'one reader answers the new state, another then installs the old one' },
-  { off: ['visible'], breaks: ['P1', 'P2', 'P3'], why: 'a fill reads the old rows after the change was processed' },
-  {
-    off: ['bypass'],
-    breaks: ['P2'],
-    options: { tokens: true, reads: 2 },
-    why: 'the old list outlives the newer answer',
-  },
-  // One consumer at a time writes members, in order and never twice: then a member's own version decides nothing. It is
-  // what holds where a change is delivered again.
-  {
-    off: ['memberversion', 'atomic'],
-    breaks: ['P2', 'P3'],
-    options: { apart: false },
-    why: 'a redelivered change takes a member back',
-  },
-  { off: ['lease'], breaks: ['P1', 'P2', 'P3'], options: QUERY, why: 'a slow fill installs what it read before' },
-  { off: ['passed'], breaks: ['P1', 'P3'], options: QUERY, why: 'a slow fill does not know that a change came by' },
-  { off: ['ends'], breaks: ['P2'], options: QUERY, why: 'an old fill follows a newer answer' },
-  { off: ['visible'], breaks: ['P1', 'P3'], options: QUERY, why: 'a fill reads the old rows after the change' },
-]
-
-for (const { off, breaks, options = {}, why } of REMOVALS) {
+for (const { off, breaks, options, why } of LIST_REMOVALS) {
   void test(`${breaks.join(' ')}: a ${options.kind ?? 'list'} without ${off.join(' and ')}: ${why}`, () => {
     const without = listMachine({ ...options, off })
-    const { broken } = explore(without)
+    const { broken } = listRuns({ off, options })
     const shown = [...broken].map(([property, run]) => `${property}: ${formatRun(run)}`).join('\n')
     assert.deepEqual([...broken.keys()].sort(), [...breaks], shown)
     const whole = listMachine(options)

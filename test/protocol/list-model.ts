@@ -74,8 +74,10 @@ export interface ListRedis {
   lease: number
   /** Transactions noted in the lease. */
   passed: number
-  /** The invalidator has deleted a list here and the warmer has not come by: the position of the invalidator then. */
+  /** The invalidator has deleted a list here and the warmer has not come by: where the invalidator was, 0 for no mark. */
   mark: number
+  /** The greatest LSN of the changes since. */
+  markLsn: number
   inv: number
   warm: number
 }
@@ -164,7 +166,10 @@ export function listMachine(given: Partial<ListModelOptions> = {}): Machine<List
         s.owed = !hasWarmerPassed
       } else r.list = { ...r.list, rows: withRow(r.list.rows, changeOf(tx).row, -1) }
     }
-    if (!hasWarmerPassed && has('mark') && (isRemoved || r.mark > 0)) r.mark = tx
+    if (!hasWarmerPassed && has('mark') && (isRemoved || r.mark > 0)) {
+      r.mark = tx
+      r.markLsn = Math.max(r.markLsn, changeOf(tx).lsn)
+    }
     if (has('atomic')) r.inv = tx
   }
 
@@ -182,11 +187,11 @@ export function listMachine(given: Partial<ListModelOptions> = {}): Machine<List
     s.warmAt = tx
     s.warmMax = Math.max(s.warmMax, tx)
     note(r, tx)
-    const isMarkPassed = r.mark > 0 && r.mark <= tx
+    const isMarkPassed = r.mark > 0 && (r.mark <= tx || r.markLsn <= changeOf(tx).lsn)
     if (o.kind === 'list') applyMember(r, tx)
     else if (r.list && isNew(r.list, tx)) r.list = null // and whoever runs the warmer is asked to fill it
     if (isMarkPassed) {
-      r.mark = 0
+      r.mark = r.markLsn = 0
       s.owed = false
     }
     if (has('atomic')) r.warm = tx
@@ -308,7 +313,7 @@ export function listMachine(given: Partial<ListModelOptions> = {}): Machine<List
     return properties.length > 0 ? properties : NOTHING
   }
 
-  const redis: ListRedis = { list: null, lease: 0, passed: 0, mark: 0, inv: 0, warm: 0 }
+  const redis: ListRedis = { list: null, lease: 0, passed: 0, mark: 0, markLsn: 0, inv: 0, warm: 0 }
   const start: ListState = {
     logged: 0,
     shown: 0,
@@ -342,7 +347,7 @@ function packList(r: ListRedis): number {
 }
 
 function packBeside(r: ListRedis): number {
-  return (r.lease << 9) | (r.passed << 6) | (r.mark << 4) | (r.inv << 2) | r.warm
+  return (r.markLsn << 11) | (r.lease << 9) | (r.passed << 6) | (r.mark << 4) | (r.inv << 2) | r.warm
 }
 
 function packReader(r: ListReader): number {
@@ -351,9 +356,9 @@ function packReader(r: ListReader): number {
 
 function pack(s: ListState, words: Uint32Array): void {
   const [a, b] = [packReader(s.readers[0]), packReader(s.readers[1])]
-  words[0] = packList(s.redis) * 4096 + packBeside(s.redis)
+  words[0] = packList(s.redis) * 16384 + packBeside(s.redis)
   words[1] = s.saved ? packList(s.saved) : 0
-  words[2] = s.saved ? 4096 + packBeside(s.saved) : 0
+  words[2] = s.saved ? 16384 + packBeside(s.saved) : 0
   words[3] = Math.max(a, b)
   words[4] = Math.min(a, b)
   words[5] =

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { explore, follow, formatRun } from './explore.ts'
-import type { ModelOptions, Rule } from './model-state.ts'
+import type { ModelOptions } from './model-state.ts'
 import { rowMachine } from './model.ts'
+import { ROW_REMOVALS, rowRuns } from './removals.ts'
 
 /** Everything that the options reach, in full: no bound but the options themselves. */
 const HOLDS: Readonly<Record<string, Partial<ModelOptions>>> = {
@@ -58,72 +59,10 @@ for (const [name, options] of Object.entries(HOLDS)) {
   })
 }
 
-interface Removal {
-  readonly rule: Rule
-  /** All that break, and no other. */
-  readonly breaks: readonly string[]
-  readonly options?: Partial<ModelOptions>
-  readonly why: string
-}
-
-const REINSERT: Partial<ModelOptions> = { lsns: [2, 3, 1], deletes: [2], absent: true, coalesce: true }
-
-const REMOVALS: readonly Removal[] = [
-  { rule: 'lease', breaks: ['P1', 'P2', 'P3'], why: 'a slow fill installs what it read before the change' },
-  { rule: 'passed', breaks: ['P1', 'P2', 'P3'], why: 'a slow fill does not know that a change came by' },
-  { rule: 'version', breaks: ['P2', 'P3'], why: 'an older change replaces a newer read' },
-  { rule: 'snap', breaks: ['P2', 'P3'], why: 'a change that the read contains replaces it' },
-  { rule: 'ends', breaks: ['P2'], why: 'one reader answers the new state, another then installs the old one' },
-  { rule: 'fence', breaks: ['P3'], why: 'the warmer creates what the invalidator has already seen replaced' },
-  { rule: 'keepfence', breaks: ['P3'], why: 'an evicted fence is no fence' },
-  { rule: 'answered', breaks: ['P2'], why: 'the warmer creates what is older than an answer from the database' },
-  { rule: 'visible', breaks: ['P1', 'P2', 'P3'], why: 'a fill reads the old row after its change was processed' },
-  {
-    rule: 'atomic',
-    breaks: ['P2', 'P3'],
-    options: { readers: 1, evict: 1, txs: 2, apart: false },
-    why: 'a redelivered change creates an entry anew',
-  },
-  { rule: 'bypass', breaks: ['P2'], options: { tokens: true, txs: 2 }, why: 'the old entry outlives the newer answer' },
-  { rule: 'token', breaks: ['L7'], options: { tokens: true, txs: 2 }, why: 'the entry does not have the write' },
-  { rule: 'greatest', breaks: ['P1', 'P3'], options: REINSERT, why: 'the fence lies below the change that it covers' },
-  { rule: 'fenceposition', breaks: ['F'], options: REINSERT, why: 'the last change is below the fence for ever' },
-  {
-    rule: 'viewfence',
-    breaks: ['P1', 'P3'],
-    options: { truncate: 2, deletes: [2], absent: true, evict: 1, txs: 2 },
-    why: 'the warmer creates a row that a TRUNCATE removed',
-  },
-  {
-    rule: 'generation',
-    breaks: ['P1'],
-    options: { gap: 1, evict: 1, reads: 2 },
-    why: 'a fill from before the forget slips in behind the sweep',
-  },
-  {
-    rule: 'gapvisible',
-    breaks: ['P1'],
-    options: { gap: 1, evict: 1, reads: 2 },
-    why: 'a fill after the forget still reads a row whose change was lost',
-  },
-  {
-    rule: 'repositionlast',
-    breaks: ['F', 'P1'],
-    options: { gap: 1, rollback: 1, txs: 2, readers: 1, evict: 1 },
-    why: 'Redis falls back into a forget that its positions say is done',
-  },
-  {
-    rule: 'sweepfences',
-    breaks: ['F'],
-    options: { gap: 1, evict: 1, reads: 2 },
-    why: 'nobody comes by any more for the fence of a lost change',
-  },
-]
-
-for (const { rule, breaks, options = {}, why } of REMOVALS) {
+for (const { rule, breaks, options, why } of ROW_REMOVALS) {
   void test(`${breaks.join(' ')}: without the rule "${rule}", ${why}`, () => {
     const without = rowMachine({ ...options, off: [rule] })
-    const { broken } = explore(without)
+    const { broken } = rowRuns({ rule, options })
     const shown = [...broken].map(([property, run]) => `${property}: ${formatRun(run)}`).join('\n')
     assert.deepEqual([...broken.keys()].sort(), [...breaks], shown)
     const whole = rowMachine(options)

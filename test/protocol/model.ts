@@ -99,7 +99,10 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
       t.forget = 'sweep-values'
     } else if (s.forget === 'sweep-values') {
       dropEntry(t.redis)
-      if (sweepFences) dropFence(t.redis)
+      if (sweepFences) {
+        dropFence(t.redis)
+        t.redis.answered = 0
+      }
       t.forget = 'sweep-leases'
     } else if (s.forget === 'sweep-leases') {
       dropLease(t.redis)
