@@ -40,9 +40,12 @@ export function endsBy(item: StreamItem, bound: Position): boolean {
   return last === undefined || comparePositions(last.position, bound) <= 0
 }
 
+/** Of the transactions whose changes have to be visible. Logical messages touch no row; a non-transactional one has no xid. */
 export function xidsOf(items: readonly StreamItem[]): number[] {
   const xids = new Set<number>()
-  for (const item of items) if (item.kind === 'transaction' && item.changes.length > 0) xids.add(item.transaction.xid)
+  for (const item of items) {
+    if (item.kind === 'transaction' && item.changes.some(({ op }) => op !== 'm')) xids.add(item.transaction.xid)
+  }
   return [...xids]
 }
 

@@ -1,20 +1,20 @@
 import type { Planner } from '../cache/plan.ts'
-import type { Batch, CacheProtocol, RefillKey } from '../cache/protocol.ts'
-import type { Lsn } from '../change/lsn.ts'
-import { comparePositions, type Position } from '../change/position.ts'
+import type { Batch, CacheProtocol, RefillKey, StoredPositions } from '../cache/protocol.ts'
 import type { StreamItem } from '../change/change-event.ts'
+import type { Lsn } from '../change/lsn.ts'
 import type { DeadLetter } from '../log/dead-letters.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { type ApplyQueue, createApplyQueue } from './apply-queue.ts'
-import { type Unprocessed, unprocessed } from './batch.ts'
-import { cutIntoCalls, deadLettersOf, endsBy, planItems, xidsOf } from './cache-batch.ts'
-import { type ApplyRole, type CacheRole, roleAt } from './cache-roles.ts'
+import { cutIntoCalls, deadLettersOf, planItems, xidsOf } from './cache-batch.ts'
+import { decideCacheResume, lostWrites } from './cache-resume.ts'
+import type { ApplyRole, CacheRole } from './cache-roles.ts'
+import { type CachePositions, type CacheStep, moved, slowest, stepsOf } from './cache-steps.ts'
 import { createFsyncWindow, type FsyncWindow } from './fsync-window.ts'
-import { decideResume } from './resume.ts'
-import { formatStoredPosition, positionWithin } from './stored-position.ts'
+import { createRefills, type Refills } from './refills.ts'
+import { formatStoredPosition } from './stored-position.ts'
 import { CONSUMER_GROUPS, type ConsumerStatus, type StreamConsumer, type StreamContext } from './stream-consumer.ts'
 
 export interface CacheConsumerDeps {
@@ -28,6 +28,7 @@ export interface CacheConsumerDeps {
   readonly log: Logger
   /** Called after each applied call. */
   readonly onApplied?: (applied: Applied) => void
+  /** Milliseconds of a clock that never jumps. Default performance.now. */
   readonly now?: () => number
 }
 
@@ -35,7 +36,7 @@ export interface Applied {
   /** The cache has everything that commits before. */
   readonly lsn: Lsn
   /** As Redis holds them now; null for the consumer that this is not. */
-  readonly positions: { readonly invalidator: string | null; readonly warmer: string | null }
+  readonly positions: StoredPositions
   /** Of the newest transaction in the call; null if there was none. */
   readonly commitTimeMicros: bigint | null
 }
@@ -56,12 +57,12 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
   const { role, protocol, planner } = deps
   const name = role === 'cache-invalidator' ? role : 'cache-warmer'
   const log = deps.log.child({ consumer: role === 'together' ? 'cache-invalidator+cache-warmer' : role })
-  const now = deps.now ?? Date.now
+  const now = deps.now ?? (() => performance.now())
   const fsyncWindowMs = options.fsyncWindowMs ?? 2_000
   const changesPerCall = options.changesPerCall ?? 250
 
   let window: FsyncWindow = createFsyncWindow({ windowMs: fsyncWindowMs, now })
-  let applied: Position | null = null
+  let applied: CachePositions | null = null
   let processedCount = 0
   let state: ConsumerStatus['state'] = 'stopped'
   let reason: string | null = null
@@ -87,39 +88,26 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
     }
   }
 
-  /** Where each consumer stands; what cannot be trusted is forgotten first (L2). */
+  /**
+   * Where each consumer stands; what cannot be trusted is forgotten first (L2). One consumer after the other: what the first has
+   * raised in a new history must not fall to the second's forget.
+   */
   async function resume(context: StreamContext, signal: AbortSignal): Promise<Standing> {
-    const stored = await protocol.positions()
-    const texts = { invalidator: stored.invalidator, warmer: stored.warmer }
-    const roles = rolesOf(role)
-    const decided = roles.map((part) => {
-      const text = part === 'invalidate' ? stored.invalidator : stored.warmer
-      const within = positionWithin(context.history, text)
-      const isHistoryNew = text !== null && within === undefined
-      return { part, text, isHistoryNew, ...decideResume({ stored: within, resumeLsn: context.resumeLsn }) }
+    return await context.inTurn(async () => {
+      const stored = await protocol.positions()
+      const { history, resumeLsn } = context
+      const { forget, moves, at, texts } = decideCacheResume({ role, stored, history, resumeLsn })
+      if (forget !== 'nothing') {
+        const isHistoryNew = forget === 'history'
+        const { removedKeys } = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
+        log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
+      }
+      for (const { part, from, to } of moves) {
+        const outcome = await protocol.reposition(part, from, to)
+        if (!outcome.ok) throw new TrackOpsError('POSITION_MISMATCH', `${part}: another process has moved the position`)
+      }
+      return { at, texts }
     })
-    if (decided.some((decision) => decision.kind === 'forget')) {
-      const isHistoryNew = decided.some((decision) => decision.isHistoryNew)
-      const forgotten = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
-      log.info(
-        { removedKeys: forgotten.removedKeys, isHistoryNew },
-        'positions cannot be continued: the cache is forgotten',
-      )
-    }
-    const at: Record<'invalidator' | 'warmer', Position> = {
-      invalidator: { commitLsn: context.resumeLsn, ordinal: 0 },
-      warmer: { commitLsn: context.resumeLsn, ordinal: 0 },
-    }
-    for (const { part, text, kind, from } of decided) {
-      const who = part === 'invalidate' ? 'invalidator' : 'warmer'
-      at[who] = from
-      if (kind === 'continue') continue
-      const to = formatStoredPosition(context.history, from)
-      const outcome = await protocol.reposition(part, text, to)
-      if (!outcome.ok) throw new TrackOpsError('POSITION_MISMATCH', `${part}: another process has moved the position`)
-      texts[who] = to
-    }
-    return { at, texts }
   }
 
   /**
@@ -127,28 +115,33 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
    * database that may be long. So they are looked at by a timer too (L2).
    */
   async function watchPositions(context: StreamContext, signal: AbortSignal): Promise<void> {
+    const { history } = context
     while (await pause(WATCH_MS, signal)) {
+      // Before the question: what is applied while it is under way may not be in the answer.
       const expected = applied
       const stored = await protocol.positions().catch(() => null)
-      if (stored === null || expected === null) continue
-      for (const part of rolesOf(role)) {
-        const text = part === 'invalidate' ? stored.invalidator : stored.warmer
-        const within = positionWithin(context.history, text)
-        if (within === undefined || comparePositions(within, expected) < 0) {
-          throw new TrackOpsError(
-            'POSITION_MISMATCH',
-            'Redis has lost writes: its position is behind what was applied',
-            {
-              details: { stored: text, applied: formatStoredPosition(context.history, expected) },
-            },
-          )
-        }
-      }
+      if (stored === null || expected === null || signal.aborted) continue
+      const part = lostWrites(role, { stored, applied: expected, history })
+      if (part === null) continue
+      const who = part === 'invalidate' ? 'invalidator' : 'warmer'
+      throw new TrackOpsError('POSITION_MISMATCH', 'Redis has lost writes: its position is behind what was applied', {
+        details: { part, stored: stored[who], applied: formatStoredPosition(history, expected[who]) },
+      })
     }
   }
 
-  async function applyCall(call: Call, standing: Standing, context: StreamContext, queue: ApplyQueue): Promise<void> {
-    const { todo, part, signal } = call
+  function noteApplied(step: CacheStep, positions: StoredPositions, commitTimeMicros: bigint | null): void {
+    if (applied === null) return
+    applied = moved(applied, step)
+    const position = slowest(role, applied)
+    window.applied(position.commitLsn)
+    processedCount += step.todo.changeCount
+    deps.onApplied?.({ lsn: position.commitLsn, positions, commitTimeMicros })
+  }
+
+  async function applyCall(step: CacheStep, standing: Standing, pass: Pass): Promise<void> {
+    const { part, todo } = step
+    const { context, queue, refills, signal } = pass
     const xids = await patiently('asking which transactions are visible', signal, () =>
       context.visibility.wait(xidsOf(todo.items), signal),
     )
@@ -169,24 +162,17 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         }
       })
     }
-    const batch = batchFor(part, standing, formatStoredPosition(context.history, todo.to), plan.operations)
-    if (part !== 'warm') standing.texts.invalidator = batch.to
-    if (part !== 'invalidate') standing.texts.warmer = batch.to
+    const to = formatStoredPosition(context.history, todo.to)
+    const batch = batchFor(part, standing.texts, to, plan.operations)
+    standing.texts = {
+      invalidator: part === 'warm' ? standing.texts.invalidator : to,
+      warmer: part === 'invalidate' ? standing.texts.warmer : to,
+    }
     const commitTimeMicros = newestCommit(todo.items)
-    await queue.add(
-      batch,
-      (refill) => {
-        const done = (): void => {
-          window.applied(todo.to.commitLsn)
-          applied = todo.to
-          processedCount += todo.changeCount
-          deps.onApplied?.({ lsn: todo.to.commitLsn, positions: reachedBy(batch), commitTimeMicros })
-        }
-        done()
-        if (refill.length > 0) call.refills.add(refill)
-      },
-      signal,
-    )
+    await queue.add(batch, (refill) => {
+      noteApplied(step, onlyOf(part, { invalidator: to, warmer: to }), commitTimeMicros)
+      refills.add(refill)
+    })
   }
 
   return {
@@ -194,27 +180,29 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
 
     async run(source, context, signal) {
       waiting(null)
+      // What an earlier pass applied may belong to another history: it must not be acked in this one.
       window = createFsyncWindow({ windowMs: fsyncWindowMs, now })
       applied = null
       const lost = new AbortController()
       const either = AbortSignal.any([signal, lost.signal])
       const queue = createApplyQueue({ protocol, log, onWaiting: waiting }, either)
-      const refills = createRefills(deps.refill, either)
+      const refills = createRefills({ refill: deps.refill, log }, either)
+      const pass: Pass = { context, queue, refills, signal: either }
       let watching: Promise<void> | undefined
       try {
         const standing = await patiently('reading positions', signal, () => resume(context, signal))
-        applied = behind(role, standing.at)
-        window.applied(applied.commitLsn)
-        deps.onApplied?.({ lsn: applied.commitLsn, positions: standing.texts, commitTimeMicros: null })
+        applied = standing.at
+        const lsn = slowest(role, applied).commitLsn
+        window.applied(lsn)
+        deps.onApplied?.({ lsn, positions: onlyOf(PART_OF[role], standing.texts), commitTimeMicros: null })
         watching = watchPositions(context, either).catch((error: unknown) => lost.abort(error))
         for (;;) {
           const items = await source.next({ changes: changesPerCall * 4 }, either)
           if (items === undefined) break
           for (const call of cutIntoCalls(items, changesPerCall)) {
-            for (const { part, todo, reached } of stepsOf(call, role, standing.at)) {
-              await applyCall({ todo, part, signal: either, refills }, standing, context, queue)
-              if (part !== 'warm') standing.at.invalidator = reached
-              if (part !== 'invalidate') standing.at.warmer = reached
+            for (const step of stepsOf(call, role, standing)) {
+              await applyCall(step, standing, pass)
+              standing.at = moved(standing.at, step)
               await refills.room()
             }
           }
@@ -225,9 +213,12 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       } catch (error) {
         throw lost.signal.aborted && !signal.aborted ? lost.signal.reason : error
       } finally {
-        state = 'stopped'
         lost.abort()
+        // What is still on its way must not report into the next run.
+        await queue.idle()
+        await refills.idle()
         await watching
+        state = 'stopped'
       }
     },
 
@@ -236,7 +227,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
     status: () => ({
       name: role === 'together' ? 'cache-invalidator+cache-warmer' : role,
       group: role === 'together' ? Object.values(CONSUMER_GROUPS).slice(1).join('+') : CONSUMER_GROUPS[role],
-      appliedPosition: applied,
+      appliedPosition: applied && slowest(role, applied),
       processedCount,
       state,
       reason,
@@ -247,77 +238,33 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
 /** Also how long readers are kept from a Redis that came back and may have lost writes, beyond the repair itself. */
 const WATCH_MS = 500
 
+/** Where the next call continues: ahead of what is applied while calls are on their way. */
 interface Standing {
-  readonly at: Record<'invalidator' | 'warmer', Position>
-  readonly texts: { invalidator: string | null; warmer: string | null }
+  at: CachePositions
+  texts: StoredPositions
 }
 
-interface Call {
-  readonly todo: Unprocessed
-  readonly part: ApplyRole
+/** What belongs to one run. */
+interface Pass {
+  readonly context: StreamContext
+  readonly queue: ApplyQueue
   readonly refills: Refills
   readonly signal: AbortSignal
 }
 
-function rolesOf(role: CacheRole): readonly ('invalidate' | 'warm')[] {
-  if (role === 'cache-invalidator') return ['invalidate']
-  return role === 'cache-warmer' ? ['warm'] : ['invalidate', 'warm']
-}
-
-function behind(role: CacheRole, at: Standing['at']): Position {
-  const part = roleAt(role, at)
-  return part === 'warm' ? at.warmer : at.invalidator
-}
-
-/**
- * What one cut of the stream means for a loop whose two positions may differ: first the one that is behind alone, up to the
- * other, then both together.
- */
-export function* stepsOf(
-  items: readonly StreamItem[],
-  role: CacheRole,
-  at: Standing['at'],
-): Generator<{ readonly part: ApplyRole; readonly todo: Unprocessed; readonly reached: Position }> {
-  const stepFor = (part: ApplyRole, slice: readonly StreamItem[]) => {
-    const from = part === 'warm' ? at.warmer : at.invalidator
-    const todo = unprocessed(slice, from)
-    const isAnything = todo.changeCount > 0 || comparePositions(todo.to, from) > 0
-    return isAnything ? [{ part, todo, reached: todo.to }] : []
-  }
-  let rest = items
-  while (rest.length > 0) {
-    const part = roleAt(role, at)
-    if (role !== 'together' || part === 'both') {
-      yield* stepFor(part, rest)
-      return
-    }
-    const bound = part === 'warm' ? at.invalidator : at.warmer
-    const across = rest.findIndex((item) => !endsBy(item, bound))
-    if (across !== 0) {
-      const count = across === -1 ? rest.length : across
-      yield* stepFor(part, rest.slice(0, count))
-      rest = rest.slice(count)
-    } else {
-      // The one ahead stopped within this transaction: each does what it has left of it.
-      const other = part === 'warm' ? 'invalidate' : 'warm'
-      yield* stepFor(part, rest.slice(0, 1))
-      yield* stepFor(other, rest.slice(0, 1))
-      rest = rest.slice(1)
-    }
-  }
-}
-
-function batchFor(part: ApplyRole, standing: Standing, to: string, operations: Batch['operations']): Batch {
-  const { invalidator, warmer } = standing.texts
+function batchFor(part: ApplyRole, from: StoredPositions, to: string, operations: Batch['operations']): Batch {
+  const { invalidator, warmer } = from
   if (part === 'invalidate') return { role: part, from: { invalidator }, to, operations }
   if (part === 'warm') return { role: part, from: { warmer }, to, operations }
   return { role: part, from: { invalidator, warmer }, to, operations }
 }
 
-function reachedBy(batch: Batch): Applied['positions'] {
+const PART_OF = { 'cache-invalidator': 'invalidate', 'cache-warmer': 'warm', together: 'both' } as const
+
+function onlyOf(part: ApplyRole, { invalidator, warmer }: StoredPositions): StoredPositions {
   return {
-    invalidator: batch.role === 'warm' ? null : batch.to,
-    warmer: batch.role === 'invalidate' ? null : batch.to,
+    invalidator: part === 'warm' ? null : invalidator,
+    warmer: part === 'invalidate' ? null : warmer,
   }
 }
 
@@ -328,31 +275,4 @@ function newestCommit(items: readonly StreamItem[]): bigint | null {
 
 function isForWholeStream(error: unknown): boolean {
   return error instanceof TrackOpsError && (error.code === 'POSITION_MISMATCH' || error.code === 'HISTORY_CHANGED')
-}
-
-/** Fills run beside the stream, a few at a time; the stream waits where they cannot keep up. */
-interface Refills {
-  add(keys: readonly RefillKey[]): void
-  room(): Promise<void>
-  idle(): Promise<void>
-}
-
-const MAX_WAITING_REFILL_KEYS = 5_000
-
-function createRefills(refill: CacheConsumerDeps['refill'], signal: AbortSignal): Refills {
-  let waitingKeys = 0
-  let working: Promise<void> = Promise.resolve()
-  return {
-    add(keys) {
-      waitingKeys += keys.length
-      working = working.then(async () => {
-        if (!signal.aborted) await refill(keys, signal)
-        waitingKeys -= keys.length
-      })
-    },
-    async room() {
-      if (waitingKeys > MAX_WAITING_REFILL_KEYS) await working
-    },
-    idle: () => working,
-  }
 }

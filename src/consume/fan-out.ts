@@ -99,7 +99,8 @@ function createLane(limits: FanOutLimits): Lane {
         if (hasEnded || signal.aborted) return undefined
         await untilCalled(signal, (call) => (arrived = call))
       }
-      return take(batch.changes)
+      // What waits is delivered again after the next start: whoever stops should not have to work it off.
+      return signal.aborted ? undefined : take(batch.changes)
     },
 
     end() {

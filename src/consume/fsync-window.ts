@@ -11,14 +11,25 @@ export interface FsyncWindow {
   durableLsn(): Lsn | null
 }
 
+/** `now`: milliseconds of a clock that never jumps: one that did would ack too early. */
 export function createFsyncWindow(options: { readonly windowMs: number; readonly now: () => number }): FsyncWindow {
   const { windowMs, now } = options
   // At most one entry each tenth of the window: what lies between is durable a little later than it could be.
   const entries: { lsn: Lsn; atMs: number; readonly sinceMs: number }[] = []
   let durable: Lsn | null = null
+
+  function settle(atMs: number): void {
+    while (entries[0] && entries[0].atMs <= atMs - windowMs) {
+      durable = entries[0].lsn
+      entries.shift()
+    }
+  }
+
   return {
     applied(lsn) {
       const atMs = now()
+      // Also where nobody asks: there are never more than about ten entries.
+      settle(atMs)
       const last = entries.at(-1)
       if (last && atMs - last.sinceMs < windowMs / 10) {
         last.lsn = lsn
@@ -26,11 +37,7 @@ export function createFsyncWindow(options: { readonly windowMs: number; readonly
       } else entries.push({ lsn, atMs, sinceMs: atMs })
     },
     durableLsn() {
-      const until = now() - windowMs
-      while (entries[0] && entries[0].atMs <= until) {
-        durable = entries[0].lsn
-        entries.shift()
-      }
+      settle(now())
       return durable
     },
   }

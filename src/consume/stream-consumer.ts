@@ -18,6 +18,8 @@ export interface StreamContext {
   readonly history: History
   readonly resumeLsn: Lsn
   readonly visibility: Visibility
+  /** Runs the step when those that other consumers of this stream gave before have ended. */
+  inTurn<T>(step: () => Promise<T>): Promise<T>
 }
 
 /**

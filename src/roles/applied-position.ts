@@ -6,7 +6,10 @@ import { pause } from '../runtime/backoff.ts'
  * the server is asked how far it has got, again and again while somebody waits.
  */
 export interface AppliedPosition {
-  /** The cache has processed everything that commits before `lsn`. */
+  /**
+   * A consumer of the cache has processed everything that commits before `lsn`. Where two do, apart, the one ahead counts: nothing
+   * older than what any of them has processed is cached (P3).
+   */
   advance(lsn: Lsn): void
   /** True when it has; false when the signal came first. */
   waitFor(lsn: Lsn, signal: AbortSignal): Promise<boolean>
@@ -38,7 +41,7 @@ export function createAppliedPosition(requestProgress: () => void): AppliedPosit
 
   return {
     advance(lsn) {
-      reached = lsn
+      if (reached === null || lsn > reached) reached = lsn
       for (const waiter of waiters) if (waiter.lsn <= lsn) waiter.wake()
     },
     async waitFor(lsn, signal) {

@@ -1,7 +1,8 @@
 import type { Capture, CaptureStatus } from '../capture/capture.ts'
 import { type Lsn, minLsn } from '../change/lsn.ts'
 import { createFanOut } from '../consume/fan-out.ts'
-import type { ConsumerStatus, StreamConsumer } from '../consume/stream-consumer.ts'
+import type { ConsumerStatus, StreamConsumer, StreamContext } from '../consume/stream-consumer.ts'
+import { createTurns } from '../consume/turns.ts'
 import type { Visibility } from '../consume/visibility.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
@@ -54,16 +55,26 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
   async function pass(signal: AbortSignal): Promise<void> {
     const opened = await deps.openCapture(signal)
     capture = opened
+    try {
+      const context: StreamContext = {
+        history: opened.history,
+        resumeLsn: opened.resumeLsn,
+        visibility: deps.createVisibility(opened),
+        inTurn: createTurns(),
+      }
+      state = 'running'
+      reason = null
+      await flow(opened, context, signal)
+    } finally {
+      await opened.close()
+    }
+  }
+
+  /** Ends with the signal, or when one of the parts fails. */
+  async function flow(opened: Capture, context: StreamContext, signal: AbortSignal): Promise<void> {
     const stop = new AbortController()
     const either = AbortSignal.any([signal, stop.signal])
     const fanOut = createFanOut(consumers.length)
-    const context = {
-      history: opened.history,
-      resumeLsn: opened.resumeLsn,
-      visibility: deps.createVisibility(opened),
-    }
-    const acking = setInterval(() => ackDurable(opened, consumers), ackEveryMs)
-    const asking = setInterval(() => opened.requestProgress(), progressEveryMs)
     const pump = async (): Promise<void> => {
       try {
         for await (const item of opened.stream(either)) await fanOut.push(item, either)
@@ -71,6 +82,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
         fanOut.end()
       }
     }
+    // Each run begins by letting go of what it made durable before, and all of them begin before the first ack.
     const parts = [
       pump(),
       ...consumers.map(async (consumer, index) => {
@@ -78,15 +90,14 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
         if (source) await consumer.run(source, context, either)
       }),
     ]
-    state = 'running'
-    reason = null
+    const acking = setInterval(() => ackDurable(opened, consumers), ackEveryMs)
+    const asking = setInterval(() => opened.requestProgress(), progressEveryMs)
     try {
-      await firstFailure(parts, () => stop.abort())
+      await firstFailure(parts, stop)
       ackDurable(opened, consumers)
     } finally {
       clearInterval(acking)
       clearInterval(asking)
-      await opened.close()
     }
   }
 
@@ -94,7 +105,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
     async run(signal) {
       let failures = 0
       while (!signal.aborted) {
-        const startedAt = Date.now()
+        const startedAtMs = performance.now()
         try {
           passes++
           await pass(signal)
@@ -108,7 +119,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
             throw error
           }
           // A pass that ran for a while was well: its failure is a first one.
-          failures = Date.now() - startedAt > 30_000 ? 0 : failures + 1
+          failures = performance.now() - startedAtMs > 30_000 ? 1 : failures + 1
           state = 'waiting'
           reason = describeError(error)
           const waitMs = isRepairedByRestart(error) && failures < 3 ? 0 : backoffDelayMs(failures)
@@ -131,7 +142,10 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
   }
 }
 
-/** L1: the slot is acked up to what every consumer has made durable, and no further. */
+/**
+ * L1: the slot is acked up to what every consumer has made durable, and no further. Where the stream began is no news, and would
+ * tell the capture that its snapshot was applied, of whose rows no position speaks.
+ */
 function ackDurable(capture: Capture, consumers: readonly StreamConsumer[]): void {
   let slowest: Lsn | null = null
   for (const consumer of consumers) {
@@ -139,20 +153,20 @@ function ackDurable(capture: Capture, consumers: readonly StreamConsumer[]): voi
     if (durable === null) return
     slowest = slowest === null ? durable : minLsn(slowest, durable)
   }
-  if (slowest !== null) capture.ack(slowest)
+  if (slowest !== null && slowest > capture.resumeLsn) capture.ack(slowest)
 }
 
-/** Ends all parts when one fails, waits for all of them, and throws what failed first. */
-async function firstFailure(parts: readonly Promise<void>[], stopAll: () => void): Promise<void> {
+/** Ends all parts when one ends, waits for all of them, and throws what failed first; that they were stopped is no failure. */
+async function firstFailure(parts: readonly Promise<void>[], stop: AbortController): Promise<void> {
   let failed: { readonly error: unknown } | undefined
   await Promise.all(
     parts.map(async (part) => {
       try {
         await part
       } catch (error) {
-        failed ??= { error }
+        if (!stop.signal.aborted || error !== stop.signal.reason) failed ??= { error }
       }
-      stopAll()
+      stop.abort()
     }),
   )
   if (failed) throw failed.error

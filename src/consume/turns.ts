@@ -1,0 +1,9 @@
+/** One after the other, in the order in which they were given; one that fails does not keep the next from its turn. */
+export function createTurns(): <T>(step: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (step) => {
+    const mine = last.then(step)
+    last = mine.catch(() => undefined)
+    return mine
+  }
+}
