@@ -1,9 +1,7 @@
-import type { Sql, TransactionSql } from 'postgres'
+import type { Sql } from 'postgres'
 
 import { type Lsn } from '../change/lsn.ts'
 import { comparePositions, type Position } from '../change/position.ts'
-import type { DomainEvent } from '../log/domain-event.ts'
-import { insertDomainEvents } from '../log/domain-event-table.ts'
 import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
 import { moveLogPosition, readLogPosition } from '../log/positions.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
@@ -11,9 +9,10 @@ import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { unprocessed } from './batch.ts'
-import { deriveEvents } from './derive-events.ts'
+import { type DerivedEvent, deriveEvents } from './derive-events.ts'
 import type { EventDefinition } from './event-definition.ts'
 import { createHorizon, type Horizon } from './horizon.ts'
+import { publishEvents } from './publish-events.ts'
 import { decideResume } from './resume.ts'
 import { formatStoredPosition, positionWithin } from './stored-position.ts'
 import { CONSUMER_GROUPS, type StreamConsumer, type StreamContext } from './stream-consumer.ts'
@@ -24,6 +23,7 @@ export interface OrderEventConsumerDeps {
   readonly definitions: readonly EventDefinition[]
   /** Publishes what rows that changed unseen must have meant (see missed-events.ts). */
   readonly recoverMissed: (horizon: bigint, signal: AbortSignal) => Promise<void>
+  /** Milliseconds of a clock that never jumps. Default performance.now. */
   readonly now?: () => number
 }
 
@@ -46,7 +46,7 @@ export function createOrderEventConsumer(
 ): StreamConsumer {
   const { sql, definitions } = deps
   const log = deps.log.child({ consumer: NAME })
-  const now = deps.now ?? Date.now
+  const now = deps.now ?? (() => performance.now())
   const idleStoreMs = options.idleStoreMs ?? 10_000
   const batchChanges = options.batchChanges ?? 5_000
 
@@ -75,25 +75,29 @@ export function createOrderEventConsumer(
     }
   }
 
-  async function store(context: StreamContext, to: Position, horizon: Horizon, write: Written): Promise<void> {
+  /** Gives what was set aside. */
+  async function store(
+    context: StreamContext,
+    to: Position,
+    horizon: Horizon,
+    write: Written,
+  ): Promise<readonly DeadLetter[]> {
     const text = formatStoredPosition(context.history, to)
     const isHeartbeat = write.events.length === 0 && write.deadLetters.length === 0
-    if (stored?.text === text && isHeartbeat) return
-    await sql.begin(async (tx) => {
+    if (stored?.text === text && isHeartbeat) return []
+    const setAside = await sql.begin(async (tx) => {
       // Nothing is lost with a position that a crash takes back, and it must not wait for a standby that is away.
       if (isHeartbeat) await tx`set local synchronous_commit = local`
       const moved = await moveLogPosition(tx, NAME, { from: stored?.text ?? null, to: text, horizon: horizon.xid() })
       if (!moved) {
         throw new TrackOpsError('POSITION_MISMATCH', `${NAME}: another process has moved the position`)
       }
-      await publish(tx, write.events)
       await insertDeadLetters(tx, write.deadLetters)
+      const published = await publishEvents(tx, write.events, NAME)
+      return [...write.deadLetters, ...published.deadLetters]
     })
     stored = { text, lsn: to.commitLsn, atMs: now() }
-  }
-
-  async function publish(tx: TransactionSql, events: readonly DomainEvent[]): Promise<void> {
-    await insertDomainEvents(tx, await enriched(tx, events, definitions))
+    return setAside
   }
 
   async function resume(context: StreamContext, signal: AbortSignal): Promise<{ from: Position; horizon: Horizon }> {
@@ -101,7 +105,7 @@ export function createOrderEventConsumer(
       const found = await readLogPosition(sql, NAME)
       const within = positionWithin(context.history, found?.position ?? null)
       const decided = decideResume({ stored: within, resumeLsn: context.resumeLsn })
-      stored = found ? { text: found.position, lsn: decided.from.commitLsn, atMs: 0 } : null
+      stored = found ? { text: found.position, lsn: decided.from.commitLsn, atMs: -Infinity } : null
       if (decided.kind === 'forget' && found) {
         log.warn(
           { horizon: found.horizon?.toString() ?? null },
@@ -110,6 +114,8 @@ export function createOrderEventConsumer(
         if (found.horizon !== null) await deps.recoverMissed(found.horizon, signal)
       }
       const horizon = createHorizon(found?.horizon ?? null)
+      // Without it a database on which no event ever happens would leave nothing to go by after a lost slot.
+      horizon.reached(decided.from.commitLsn, await context.visibility.look())
       await store(context, decided.from, horizon, NOTHING)
       return { from: decided.from, horizon }
     })
@@ -132,13 +138,14 @@ export function createOrderEventConsumer(
           const todo = unprocessed(items, position)
           const derived = deriveEvents(todo.items, definitions, NAME)
           const isEmpty = derived.events.length === 0 && derived.deadLetters.length === 0
-          await patiently('publishing domain events', signal, async () => {
+          const setAside = await patiently('publishing domain events', signal, async () => {
+            const isDue = now() - (stored?.atMs ?? -Infinity) >= idleStoreMs
             await context.visibility.wait([...derived.xids], signal)
+            if (isDue) await context.visibility.look()
             horizon.reached(todo.to.commitLsn, context.visibility.newest())
-            const isDue = now() - (stored?.atMs ?? 0) >= idleStoreMs
-            if (!isEmpty || isDue) await store(context, todo.to, horizon, derived)
+            return isEmpty && !isDue ? [] : await store(context, todo.to, horizon, derived)
           })
-          for (const letter of derived.deadLetters) log.error({ ...letter, subject: undefined }, 'change set aside')
+          for (const letter of setAside) log.error({ ...letter, subject: undefined }, 'change set aside')
           if (comparePositions(todo.to, position) > 0) position = todo.to
           processedCount += todo.changeCount
         }
@@ -161,28 +168,11 @@ export function createOrderEventConsumer(
 }
 
 interface Written {
-  readonly events: readonly DomainEvent[]
+  readonly events: readonly DerivedEvent[]
   readonly deadLetters: readonly DeadLetter[]
 }
 
 const NOTHING: Written = { events: [], deadLetters: [] }
-
-/** Each definition adds to its own topic's events what only the database knows; the order of the events stays. */
-async function enriched(
-  tx: TransactionSql,
-  events: readonly DomainEvent[],
-  definitions: readonly EventDefinition[],
-): Promise<readonly DomainEvent[]> {
-  let result = events
-  for (const definition of definitions) {
-    if (!definition.enrich) continue
-    const mine = result.filter((event) => event.topic === definition.topic)
-    if (mine.length === 0) continue
-    const added = new Map((await definition.enrich(tx, mine)).map((event) => [event.eventId, event]))
-    result = result.map((event) => added.get(event.eventId) ?? event)
-  }
-  return result
-}
 
 /** Waiting can't help where the position or the history is another: the stream begins anew. */
 function isForWholeStream(error: unknown): boolean {

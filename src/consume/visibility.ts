@@ -23,6 +23,8 @@ export interface Visibility {
    * never end, and what is in the cache belongs to a history that is gone
    */
   wait(xids: readonly number[], signal: AbortSignal): Promise<ReadonlyMap<number, bigint>>
+  /** Takes a snapshot now, where there is no transaction to wait for. @throws TrackOpsError as `wait` */
+  look(): Promise<Seen>
   /** The newest snapshot seen, with the WAL insert position taken after it. */
   newest(): Seen | undefined
 }
@@ -43,9 +45,10 @@ const MAX_AGE_MS = 1000
 export function createVisibility(deps: {
   readonly sql: Sql
   readonly history: History
+  /** Milliseconds of a clock that never jumps. Default performance.now. */
   readonly now?: () => number
 }): Visibility {
-  const now = deps.now ?? Date.now
+  const now = deps.now ?? (() => performance.now())
   let seen: (Seen & { readonly atMs: number }) | undefined
   let looking: Promise<Seen> | undefined
 
@@ -65,6 +68,7 @@ export function createVisibility(deps: {
 
   return {
     newest: () => seen,
+    look,
 
     async wait(xids, signal) {
       const extended = new Map<number, bigint>()
@@ -87,17 +91,24 @@ export function createVisibility(deps: {
 }
 
 async function takeSnapshot(sql: Sql, history: History): Promise<Seen> {
-  const rows = await sql<{ snapshot: string; insert_lsn: string; system_identifier: string; timeline: number }[]>`
+  const rows = await sql<
+    { snapshot: string; insert_lsn: string | null; system_identifier: string; timeline: number | null }[]
+  >`
     select pg_current_snapshot()::text as snapshot,
-           pg_current_wal_insert_lsn()::text as insert_lsn,
+           case when not pg_is_in_recovery() then pg_current_wal_insert_lsn()::text end as insert_lsn,
            (select system_identifier::text from pg_control_system()) as system_identifier,
-           ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int as timeline`.catch(
+           case when not pg_is_in_recovery()
+                then ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end as timeline`.catch(
     (error: unknown) => {
       throw fromPostgres(error, 'asking which transactions are visible')
     },
   )
   const row = rows[0]
   if (!row) throw new TrackOpsError('POSTGRES_PROTOCOL', 'PostgreSQL gave no snapshot')
+  // A standby's snapshots omit running transactions. After a failover it passes: the address will lead to the new primary.
+  if (row.insert_lsn === null || row.timeline === null) {
+    throw new TrackOpsError('DATABASE_IS_STANDBY', 'the database that should show what is visible is a standby')
+  }
   if (row.system_identifier !== history.systemIdentifier || row.timeline !== history.timeline) {
     throw new TrackOpsError('HISTORY_CHANGED', 'the database is of another history than the change stream', {
       details: {

@@ -49,12 +49,22 @@ export interface StoredDeadLetter extends DeadLetter {
   readonly replayedAt: string | null
 }
 
+/**
+ * JSON for a column of type jsonb, which holds neither NUL nor half a surrogate pair: U+FFFD is in their place. What is set aside
+ * because it cannot be stored must be storable at least here.
+ */
+function storable(subject: DeadLetterSubject): string {
+  return JSON.stringify(subject).replaceAll(/\\(?:u0000|ud[89a-f][0-9a-f]{2}|.)/g, (escape) =>
+    escape.length === 6 ? '\\ufffd' : escape,
+  )
+}
+
 /** The same event set aside again is the same dead letter, with more attempts. */
 export async function insertDeadLetters(sql: Sql | TransactionSql, letters: readonly DeadLetter[]): Promise<void> {
   for (const letter of letters) {
     await sql`
       insert into trackops.dead_letters (consumer, source, position, subject, error_code, error_message, attempts)
-      values (${letter.consumer}, ${letter.source}, ${letter.position}, ${JSON.stringify(letter.subject)}::text::jsonb,
+      values (${letter.consumer}, ${letter.source}, ${letter.position}, ${storable(letter.subject)}::text::jsonb,
               ${letter.errorCode}, ${letter.errorMessage.slice(0, 1000)}, ${letter.attempts})
       on conflict (consumer, source, position)
       do update set attempts = trackops.dead_letters.attempts + excluded.attempts,
