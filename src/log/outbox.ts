@@ -35,11 +35,13 @@ export async function enqueue(tx: TransactionSql, events: readonly DomainEvent[]
 }
 
 /**
- * Carries over what waits, in order. It goes by `published_at`, not by seq, so that a transaction that commits late is not
+ * Carries over what waits, in order: by one relay at a time, as a second one would carry what comes later sooner. It goes by `published_at`, not by seq, so that a transaction that commits late is not
  * stepped over. Returns how many were carried.
  */
 export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<number> {
   return await store.begin(async (tx) => {
+    const [turn] = await tx<{ is_mine: boolean }[]>`select pg_try_advisory_xact_lock(7310579, 3) as is_mine`
+    if (!turn?.is_mine) return 0
     const waiting = await tx<
       { seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
     >`
@@ -47,8 +49,7 @@ export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<
       from trackops_outbox
       where published_at is null
       order by seq
-      limit ${limit}
-      for update skip locked`
+      limit ${limit}`
     if (waiting.length === 0) return 0
     await insertDomainEvents(
       log,

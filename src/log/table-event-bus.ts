@@ -22,7 +22,10 @@ export interface TableEventBusOptions {
   readonly batchSize?: number
   /** Upper bound of a wait for a notification. Default 1,000 ms. */
   readonly pollMs?: number
-  /** Attempts of one event before it is set aside; only failures that can pass are tried more than once. Default 5. */
+  /**
+   * Attempts of one event that the database refuses before it is set aside. Default 5, about a second. What
+   * passes by itself is tried without end; what will fail again is set aside at once.
+   */
   readonly maxAttempts?: number
   /** How long inbox and outbox rows are kept. Default 14 days, twice what events are kept. */
   readonly retentionSeconds?: number
@@ -55,6 +58,17 @@ export function createTableEventBus(deps: TableEventBusDeps, options: TableEvent
     prepared.set(store, preparing)
     preparing.catch(() => prepared.delete(store))
     return preparing
+  }
+
+  /** Now and then: nothing in a service's database grows without bound. */
+  function createPruning(store: Sql): () => Promise<void> {
+    let prunedAtMs = -Infinity
+    return async () => {
+      if (performance.now() - prunedAtMs < PRUNE_EVERY_MS) return
+      prunedAtMs = performance.now()
+      await pruneOutbox(store, retentionSeconds)
+      await pruneInbox(store, retentionSeconds)
+    }
   }
 
   /** Runs `step` until the signal aborts; a step that did nothing is followed by a wait, a failed one by a pause. */
@@ -104,8 +118,12 @@ export function createTableEventBus(deps: TableEventBusDeps, options: TableEvent
         return
       } catch (error) {
         const known = fromPostgres(error, 'handling a domain event')
-        if (retryOf(known) === 'timed' && !to.signal.aborted) throw known
-        if (retryOf(known) !== 'never' && attempt < maxAttempts) continue
+        // What passes is waited out, however long; being told to stop meanwhile is no reason to set anything aside.
+        if (retryOf(known) === 'timed') throw known
+        if (retryOf(known) === 'manual' && attempt < maxAttempts) {
+          if (await pause(backoffDelayMs(attempt), to.signal)) continue
+          throw known
+        }
         await insertDeadLetters(deps.sql, [
           {
             consumer: to.consumer,
@@ -149,8 +167,10 @@ export function createTableEventBus(deps: TableEventBusDeps, options: TableEvent
   return {
     async consume(to) {
       const log = deps.log.child({ consumer: to.consumer, topic: to.topic })
+      const prune = createPruning(to.store)
       await repeat({ store: deps.sql, channel: 'trackops_domain_events' }, to.signal, log, async () => {
         await prepare(to.store)
+        await prune()
         await replayRequested(to, log)
         const afterSeq = await readInboxPosition(to.store, to.consumer, to.topic)
         const events = await readDomainEvents(deps.sql, { topic: to.topic, afterSeq, limit: batchSize })
@@ -158,7 +178,7 @@ export function createTableEventBus(deps: TableEventBusDeps, options: TableEvent
           await handleTogether(events, to)
         } catch (error) {
           if (retryOf(fromPostgres(error, 'handling domain events')) === 'timed') throw error
-          for (const event of events) await handleAlone(event, to, log)
+          for (const event of events) if (!to.signal.aborted) await handleAlone(event, to, log)
         }
         return events.length
       })
@@ -166,14 +186,10 @@ export function createTableEventBus(deps: TableEventBusDeps, options: TableEvent
 
     async relay({ store, signal }) {
       const log = deps.log.child({ relay: 'outbox' })
-      let prunedAt = 0
+      const prune = createPruning(store)
       await repeat({ store, channel: OUTBOX_CHANNEL }, signal, log, async () => {
         await prepare(store)
-        if (Date.now() - prunedAt > PRUNE_EVERY_MS) {
-          prunedAt = Date.now()
-          await pruneOutbox(store, retentionSeconds)
-          await pruneInbox(store, retentionSeconds)
-        }
+        await prune()
         return await relayOutbox(store, deps.sql, batchSize)
       })
     },
