@@ -4,9 +4,11 @@ type ArrayParts = (string | null | ArrayParts)[]
  * PostgreSQL's text form of an array, `{1,NULL,"a \"b\""}`, nested for more dimensions. Lower bounds (`[2:3]={...}`)
  * are dropped. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
  *
+ * `delimiter` is `;` for the one type `box`, whose texts have commas (pg_type.typdelim).
+ *
  * @throws SyntaxError if the text is not such a form
  */
-export function parseArrayText(text: string): ArrayParts {
+export function parseArrayText(text: string, delimiter: ',' | ';' = ','): ArrayParts {
   const start = text.startsWith('[') ? text.indexOf('=') + 1 : 0
   let at = start
 
@@ -32,11 +34,13 @@ export function parseArrayText(text: string): ArrayParts {
 
   function readBare(): string | null {
     const from = at
-    while (at < text.length && text[at] !== ',' && text[at] !== '}') {
+    while (at < text.length && text[at] !== delimiter && text[at] !== '}') {
       if (text[at] === '\\') at++
       at++
     }
     const word = text.slice(from, at)
+    // PostgreSQL quotes an empty string.
+    if (word === '') fail()
     return word.toUpperCase() === 'NULL' ? null : word.replaceAll(/\\(.)/g, '$1')
   }
 
@@ -56,7 +60,7 @@ export function parseArrayText(text: string): ArrayParts {
         at++
         return parts
       }
-      if (text[at] !== ',') fail()
+      if (text[at] !== delimiter) fail()
       at++
     }
   }

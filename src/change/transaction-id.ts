@@ -1,12 +1,12 @@
 /**
  * Change events carry transaction ids of 32 bits, snapshots of 64. The epoch comes from a snapshot taken lately: ids in use
- * are never further than 2^31 from it.
+ * are never further than 2^31 from it. In the first epoch there is none before: what seems to be of one is still to come.
  * https://www.postgresql.org/docs/current/transaction-id.html
  */
 export function extendXid(xid: number, near: bigint): bigint {
   const EPOCH = 1n << 32n
   const candidate = (near & ~(EPOCH - 1n)) | BigInt(xid)
-  if (candidate - near > EPOCH / 2n) return candidate - EPOCH
+  if (candidate - near > EPOCH / 2n && candidate >= EPOCH) return candidate - EPOCH
   if (near - candidate > EPOCH / 2n) return candidate + EPOCH
   return candidate
 }

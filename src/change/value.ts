@@ -19,7 +19,7 @@ export function valueOf(type: ColumnType, text: string | null): Value {
   if (text === null) return null
   if (type.kind === 'array' && type.element) {
     const element = type.element
-    return mapNested(parseArrayText(text), (part) => valueOf(element, part))
+    return mapNested(parseArrayText(text, element.name === 'box' ? ';' : ','), (part) => valueOf(element, part))
   }
   switch (type.name) {
     case 'bool':

@@ -16,11 +16,17 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ECONNABORTED',
   '57P01', // admin shutdown
   '57P02', // crash shutdown
   '57P03', // cannot connect now
+  '57P05', // idle session timeout
+  '25P03', // idle in transaction timeout
+  '25P04', // transaction timeout
 ])
-/** Passes when tried again: serialisation, deadlock, lock timeout, resources, connection exceptions. */
+/** Passes when tried again: serialisation, deadlock, lock timeout, cancelled, resources, connections, a standby (until promoted). */
 const PASSING = /^(40001|40P01|55P03|57014|53...|08...|25006)$/
 
 export function postgresErrorCode(error: unknown): ErrorCode | undefined {
