@@ -66,29 +66,30 @@ async function runFile(file: string, options: RunFilesOptions): Promise<RunResul
     options.fileTimeoutMs,
   )
   let idle = setTimeout(() => undefined, 0)
-  const noteProgress = (change: number): void => {
+  const noteProgress = (event: { nesting: number; name: string }, change: number): void => {
+    if (event.nesting > 0 || event.name === file) return
     running += change
     clearTimeout(idle)
     if (running > 0) return
     idle = setTimeout(() => end('did not end after its last test: something was left open'), IDLE_TIMEOUT_MS)
   }
-  noteProgress(0)
 
   const keepOutput = ({ message }: { message: string }): void => {
     output = (output + message).slice(-OUTPUT_LIMIT)
   }
   stream.on('test:stdout', keepOutput)
   stream.on('test:stderr', keepOutput)
-  stream.on('test:start', ({ nesting }) => noteProgress(nesting === 0 ? 1 : 0))
+  // Not test:start, which comes with a test's end. A test that computes without a pause reports nothing meanwhile; but it was
+  // queued, or nothing was yet: then only the file's limit holds.
+  stream.on('test:enqueue', (event) => noteProgress(event, 1))
+  stream.on('test:complete', (event) => noteProgress(event, -1))
   stream.on('test:pass', (event) => {
-    noteProgress(event.nesting === 0 ? -1 : 0)
     if (isFileItself(event, options.root)) return
     if (isSet(event.skip)) skipped.push(`${event.name}: ${reasonOf(event.skip)}`)
     else if (isSet(event.todo)) skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
     else if (event.details.type !== 'suite') passed += 1
   })
   stream.on('test:fail', (event) => {
-    noteProgress(event.nesting === 0 ? -1 : 0)
     const { error } = event.details
     if (isSet(event.todo)) {
       skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
