@@ -33,7 +33,8 @@ export async function verify(argv: string[], io: CliIo): Promise<number> {
   const options = { signal: io.signal, rateKeysPerSecond: rateOf(values.rate) }
   return await withConnections(io, async (connections) => {
     if (!values.watch) {
-      const report = await verifyOnce(connections, options)
+      const report = await unlessInterrupted(io, () => verifyOnce(connections, options))
+      if (!report) return 1
       io.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report))
       return isClean(report) ? 0 : 1
     }
@@ -44,6 +45,17 @@ export async function verify(argv: string[], io: CliIo): Promise<number> {
     }
     return allClean ? 0 : 1
   })
+}
+
+/** undefined, and a line that says so, if somebody stopped it: what was not looked at may be stale. */
+async function unlessInterrupted<T>(io: CliIo, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!io.signal.aborted) throw error
+    io.stderr.write('trackops: verify was interrupted before it had looked at every key\n')
+    return undefined
+  }
 }
 
 function rateOf(text: string | undefined): number | undefined {

@@ -12,7 +12,8 @@ export type CachedEntry =
       readonly kind: 'members'
       readonly version: EntryVersion
       readonly members: ReadonlyMap<string, JsonObject>
-      readonly raw: string
+      /** All fields, metadata included, as they are. */
+      readonly fields: ReadonlyMap<string, string>
     }
   /** Known not to exist: `{K}:absent`, and nothing at K. */
   | { readonly kind: 'absent'; readonly version: EntryVersion; readonly raw: string }
@@ -69,17 +70,27 @@ export function parseList(reply: unknown): CachedEntry {
   const fields = fieldsOf(reply)
   if (!fields) return { kind: 'unreadable', raw: 'another type' }
   if (fields.size === 0) return { kind: 'missing' }
-  const raw = JSON.stringify([...fields].sort(([a], [b]) => (a < b ? -1 : 1)))
   const version = parseEntryVersion(fields.get('_v') ?? '')
-  if (!version) return { kind: 'unreadable', raw }
+  if (!version) return { kind: 'unreadable', raw: rawOfFields(fields) }
   const members = new Map<string, JsonObject>()
   for (const [field, text] of fields) {
     if (field.startsWith('_')) continue
     const parsed = parseObject(text)
-    if (!parsed) return { kind: 'unreadable', raw }
+    if (!parsed) return { kind: 'unreadable', raw: rawOfFields(fields) }
     members.set(field, withoutMetadata(parsed))
   }
-  return { kind: 'members', version, members, raw }
+  return { kind: 'members', version, members, fields }
+}
+
+/** All of an entry, or one member of it together with the list's version: another text means that somebody has written it since. */
+export function rawOf(entry: CachedEntry, member: string): string {
+  if (entry.kind === 'missing') return ''
+  if (entry.kind !== 'members') return entry.raw
+  return `${entry.fields.get('_v')} ${entry.fields.get(member) ?? ''}`
+}
+
+function rawOfFields(fields: ReadonlyMap<string, string>): string {
+  return JSON.stringify([...fields].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** RESP2: field, value, field, ...; RESP3: a map or an object. undefined for what is no hash. */

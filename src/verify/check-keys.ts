@@ -1,8 +1,10 @@
+import { hash } from 'node:crypto'
+
 import type { CompiledView } from '../cache/compiled-view.ts'
 import type { DatabaseReads, Found } from '../cache/database-read.ts'
 import { callRedis } from '../cache/redis-call.ts'
 import type { Lsn } from '../change/lsn.ts'
-import { readCachedEntries, type RedisDeps } from './cached-entry.ts'
+import { rawOf, readCachedEntries, type RedisDeps } from './cached-entry.ts'
 import { compareEntry, type Verdict } from './compare.ts'
 
 export interface CheckDeps extends RedisDeps {
@@ -13,8 +15,8 @@ export interface CheckedKey {
   readonly view: CompiledView
   readonly key: string
   readonly verdict: Verdict
-  /** The entry as it was, its version included; '' where there is none. */
-  readonly raw: string
+  /** A digest of each thing that differs (see Verdict), as it was in the cache, its version included. */
+  readonly digests: ReadonlyMap<string, string>
   /** WAL insert position after the database was read; null where it was not. */
   readonly insertLsn: Lsn | null
 }
@@ -49,14 +51,16 @@ async function checkSome(deps: CheckDeps, view: CompiledView, keys: readonly str
   return keys.map((key, index): CheckedKey => {
     const entry = entries[index] ?? { kind: 'missing' }
     const row = found.get(key)
-    return {
-      view,
-      key,
-      verdict: compareEntry(entry, row?.found ?? { kind: 'absent' }, view.code),
-      raw: 'raw' in entry ? entry.raw : '',
-      insertLsn: row?.insertLsn ?? null,
-    }
+    const verdict = compareEntry(entry, row?.found ?? { kind: 'absent' }, view.code)
+    const members = verdict.kind === 'different' ? verdict.members : []
+    const digests = new Map(members.map((member) => [member, digest(rawOf(entry, member))]))
+    return { view, key, verdict, digests, insertLsn: row?.insertLsn ?? null }
   })
+}
+
+/** Many suspects are kept at a time; what they hold may be long. */
+function digest(text: string): string {
+  return hash('sha1', text, 'base64')
 }
 
 /** Two hundred documents are small; two hundred lists need not be. */

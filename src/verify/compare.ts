@@ -26,7 +26,11 @@ export type Verdict =
   | { readonly kind: 'other-code' }
   /** The view's function failed for the row: nobody can say what should be cached. */
   | { readonly kind: 'failed' }
-  | { readonly kind: 'different'; readonly difference: Difference }
+  /** `members`: of a list those that differ; of anything else, or where a list is none, WHOLE. */
+  | { readonly kind: 'different'; readonly difference: Difference; readonly members: readonly string[] }
+
+/** No member has this name. */
+export const WHOLE: readonly string[] = ['']
 
 /** `code` is that of the view as it is now. */
 export function compareEntry(cached: CachedEntry, found: Found, code: string): Verdict {
@@ -42,22 +46,25 @@ export function compareEntry(cached: CachedEntry, found: Found, code: string): V
 }
 
 function compareMembers(cached: ReadonlyMap<string, unknown>, found: Found): Verdict {
-  const members: ReadonlyMap<string, string> = found.kind === 'members' ? found.members : new Map<string, string>()
-  if (members.size === 0) return cached.size === 0 ? { kind: 'equal' } : different('ghost')
-  if (cached.size !== members.size) return different('hole')
-  let isStale = false
-  for (const [field, text] of members) {
-    const document = cached.get(field)
-    if (document === undefined) return different('hole')
-    isStale ||= !isDeepStrictEqual(document, JSON.parse(text))
+  const rows: ReadonlyMap<string, string> = found.kind === 'members' ? found.members : new Map<string, string>()
+  const surplus = [...cached.keys()].filter((member) => !rows.has(member))
+  const lacking: string[] = []
+  const stale: string[] = []
+  for (const [member, text] of rows) {
+    const document = cached.get(member)
+    if (document === undefined) lacking.push(member)
+    else if (!isDeepStrictEqual(document, JSON.parse(text))) stale.push(member)
   }
-  return isStale ? different('stale') : { kind: 'equal' }
+  const members = [...surplus, ...lacking, ...stale]
+  if (members.length === 0) return { kind: 'equal' }
+  if (rows.size === 0) return different('ghost', members)
+  return different(surplus.length + lacking.length > 0 ? 'hole' : 'stale', members)
 }
 
 function isNothing(found: Found): boolean {
   return found.kind === 'absent' || (found.kind === 'members' && found.members.size === 0)
 }
 
-function different(difference: Difference): Verdict {
-  return { kind: 'different', difference }
+function different(difference: Difference, members: readonly string[] = WHOLE): Verdict {
+  return { kind: 'different', difference, members }
 }

@@ -12,35 +12,25 @@ import type { CompiledView } from '../cache/compiled-view.ts'
 import type { Lsn } from '../change/lsn.ts'
 import { parsePosition } from '../change/position.ts'
 import { pause } from '../runtime/backoff.ts'
-import { type CheckDeps, type CheckedKey, checkKeys } from './check-keys.ts'
-import type { Difference } from './compare.ts'
-
-/** A key that differed when it was looked at last. */
-export interface Suspect {
-  readonly view: CompiledView
-  readonly key: string
-  readonly difference: Difference
-  readonly raw: string
-  readonly insertLsn: Lsn | null
-  /** When `raw` was first seen, by `performance.now`. */
-  readonly sinceMs: number
-}
+import { type CheckDeps, checkKeys } from './check-keys.ts'
+import { isLeftAlone, isProven, stillSuspect, type Suspect } from './suspect.ts'
 
 export interface Settled {
   readonly stale: readonly Suspect[]
-  /** Changed again and again while we looked, and differed each time: in flight still, as far as anyone can say. */
+  /** Written again and again while we looked, and different each time: in flight still, as far as anyone can say. */
   readonly unsettled: number
 }
 
 export interface SettleDeps extends CheckDeps {
+  /** What the consumers have stored; null for one that has stored nothing. */
   readonly positions: () => Promise<readonly (string | null)[]>
 }
 
-const PAUSES_MS = [20, 50, 100, 200, 400, 800, 1000]
-/** An entry that nobody has touched for so long is not in flight. */
-const UNTOUCHED_MS = 5_000
+/** Not longer than that: a key that changes all the time is equal only now and then. */
+const PAUSES_MS = [20, 50, 100]
+const LAST_PAUSE_MS = 250
 
-/** `deadlineMs` by `performance.now`: what differs then, untouched, is stale whatever the positions say. */
+/** `deadlineMs` by `performance.now`: what nobody has written by then is stale whatever the positions say. */
 export async function settle(
   deps: SettleDeps,
   first: readonly Suspect[],
@@ -50,53 +40,27 @@ export async function settle(
   let suspects = first
   for (let round = 0; suspects.length > 0; round++) {
     const leftMs = options.deadlineMs - performance.now()
-    if (leftMs > 0) await pause(Math.min(leftMs, PAUSES_MS[round] ?? 1000), options.signal)
-    options.signal.throwIfAborted()
+    if (leftMs > 0) await pause(Math.min(leftMs, PAUSES_MS[round] ?? LAST_PAUSE_MS), options.signal)
     const reached = reachedLsn(await deps.positions())
     const again: Suspect[] = []
     for (const batch of batches(suspects, options.batchKeys)) {
-      const checked = await checkKeys(
-        deps,
-        batch.view,
-        batch.suspects.map(({ key }) => key),
-      )
-      for (const [index, now] of checked.entries()) {
-        const before = batch.suspects[index]
-        if (!before || now.verdict.kind !== 'different') continue
-        const suspect = suspectOf(now, now.verdict.difference, before)
-        if (isProven(before, suspect, reached)) stale.push(suspect)
-        else again.push(suspect)
+      options.signal.throwIfAborted()
+      const keys = batch.suspects.map(({ key }) => key)
+      const checked = await checkKeys(deps, batch.view, keys)
+      for (const [index, before] of batch.suspects.entries()) {
+        const look = checked[index]
+        const now = look && stillSuspect(before, look, performance.now())
+        if (!now) continue
+        if (isProven(before, now, reached)) stale.push(now)
+        else again.push(now)
       }
     }
     suspects = again
     if (performance.now() >= options.deadlineMs) break
   }
-  const now = performance.now()
-  const firstRaw = new Map(first.map(({ key, raw }) => [key, raw]))
-  const isUntouched = ({ key, raw, sinceMs }: Suspect): boolean =>
-    firstRaw.get(key) === raw || now - sinceMs > UNTOUCHED_MS
-  const untouched = suspects.filter(isUntouched)
-  return { stale: [...stale, ...untouched], unsettled: suspects.length - untouched.length }
-}
-
-/** An entry that is still the same keeps its first position: that is the one that has to be passed. */
-export function suspectOf(checked: CheckedKey, difference: Difference, before?: Suspect): Suspect {
-  const { view, key, raw } = checked
-  const isSame = before?.raw === raw
-  return {
-    view,
-    key,
-    difference,
-    raw,
-    insertLsn: isSame ? before.insertLsn : checked.insertLsn,
-    sinceMs: isSame ? before.sinceMs : performance.now(),
-  }
-}
-
-/** Pure. A key that is not of canonical form has no row: no change will ever touch it. */
-export function isProven(before: Suspect, now: Suspect, reached: Lsn | null): boolean {
-  if (now.raw !== before.raw) return false
-  return before.insertLsn === null || (reached !== null && reached >= before.insertLsn)
+  const nowMs = performance.now()
+  const leftAlone = suspects.filter((suspect) => isLeftAlone(suspect, nowMs))
+  return { stale: [...stale, ...leftAlone], unsettled: suspects.length - leftAlone.length }
 }
 
 /** Pure. What every consumer that has a position has passed; null if none has. */

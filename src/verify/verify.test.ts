@@ -7,7 +7,8 @@ import { readerFixture, type ReaderFixture } from '../cache/reader-fixture.ts'
 import type { ListView, QueryView, RowView } from '../cache/view.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { inspectKey } from './inspect-key.ts'
-import { isProven, reachedLsn } from './settle.ts'
+import { reachedLsn } from './settle.ts'
+import { isProven, stillSuspect, type Suspect } from './suspect.ts'
 import { verifyCache, type VerifyDeps, type VerifyOptions, type VerifyReport } from './verify.ts'
 
 /** Later than any position of a test's server. */
@@ -143,17 +144,59 @@ test('an entry that becomes another one at every look is in flight, not stale', 
   assert.deepEqual([report.staleKeys, report.unsettledKeys], [0, 1])
 })
 
-test('only an unchanged entry is proven stale, once every consumer has passed what the database showed', () => {
-  const lsn = reachedLsn([at(100)])
-  const suspect = { key: 'k', difference: 'stale', raw: 'v1', insertLsn: lsn, sinceMs: 0 } as Parameters<
-    typeof isProven
-  >[0]
+test('a list that changes all the time is right if each member is equal now and then; a member that never is, is stale', async (t) => {
+  const fixture = await readerFixture(t)
+  await filled(fixture)
+  const write = async (member: string, status: string): Promise<unknown> =>
+    fixture.redis.command('HSET', 'items:owner:ann', member, JSON.stringify({ id: member, status }))
+  await write('1', 'AHEAD')
+  let looks = 0
+  const positions = async (): Promise<readonly string[]> => {
+    looks++
+    await write('1', looks % 2 === 0 ? 'AHEAD' : 'NEW')
+    await write('2', looks % 2 === 0 ? 'OLD' : 'AHEAD')
+    return [FAR, FAR]
+  }
+  const moving = await verifying(fixture, { positions })
+  assert.deepEqual([moving.staleKeys, moving.unsettledKeys], [0, 0])
+
+  await write('1', 'STUCK')
+  const stuck = await verifying(fixture, {
+    async positions() {
+      await write('2', `S${looks++}`)
+      return [FAR, FAR]
+    },
+  })
+  assert.deepEqual([stuck.staleKeys, stuck.unsettledKeys], [1, 0])
+})
+
+test('only an unchanged entry is proven stale, once every consumer has passed what the database showed', async (t) => {
+  const { views } = await readerFixture(t)
+  const part = { digest: 'v1', insertLsn: reachedLsn([at(100)]), sinceMs: 0, isUntouched: true }
+  const suspect: Suspect = {
+    view: views.byName('entity'),
+    key: 'item:1',
+    difference: 'stale',
+    parts: new Map([['', part]]),
+  }
   assert.equal(isProven(suspect, suspect, reachedLsn([at(100), at(100)])), true)
   assert.equal(isProven(suspect, suspect, reachedLsn([at(100), null])), true)
   assert.equal(isProven(suspect, suspect, reachedLsn([at(99), at(200)])), false)
   assert.equal(isProven(suspect, suspect, reachedLsn([null, null])), false)
   assert.equal(isProven(suspect, suspect, reachedLsn(['nonsense'])), false)
-  assert.equal(isProven(suspect, { ...suspect, raw: 'v2' }, reachedLsn([FAR])), false)
+  const look = {
+    view: suspect.view,
+    key: suspect.key,
+    verdict: { kind: 'different', difference: 'stale', members: [''] },
+    digests: new Map([['', 'v2']]),
+    insertLsn: reachedLsn([at(200)]),
+  } as const
+  const written = stillSuspect(suspect, look, 1)
+  assert.ok(written)
+  assert.equal(isProven(suspect, written, reachedLsn([FAR])), false)
+  assert.equal(isProven(written, written, reachedLsn([at(199)])), false)
+  assert.equal(isProven(written, written, reachedLsn([at(200)])), true)
+  assert.equal(stillSuspect(suspect, { ...look, verdict: { kind: 'equal' } }, 1), undefined)
 })
 
 test('a key in inspection shows its value, version, lease, fence, mark, and whether the row agrees', async (t) => {

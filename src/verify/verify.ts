@@ -1,13 +1,14 @@
 /**
  * Every cached key of every view against the database (P1, observed). Reads only. Memory: one batch, and the keys that
- * differed, at most MAX_SUSPECTS of them.
+ * differed, with at most some MAX_SUSPECT_PARTS things that do.
  */
 import type { CompiledViews } from '../cache/compiled-view.ts'
 import { pause } from '../runtime/backoff.ts'
 import { checkKeys } from './check-keys.ts'
 import { type Difference, DIFFERENCES } from './compare.ts'
 import { scanKeys } from './scan-keys.ts'
-import { type Settled, settle, type SettleDeps, type Suspect, suspectOf } from './settle.ts'
+import { type Settled, settle, type SettleDeps } from './settle.ts'
+import { firstSuspicion, type Suspect } from './suspect.ts'
 
 export interface VerifyDeps extends SettleDeps {
   readonly views: CompiledViews
@@ -39,7 +40,8 @@ export interface VerifyReport {
 }
 
 const MAX_EXAMPLES = 20
-const MAX_SUSPECTS = 5_000
+/** Documents, and members of lists: some 200 bytes each. */
+const MAX_SUSPECT_PARTS = 50_000
 
 /** @throws TrackOpsError REDIS_UNREACHABLE, POSTGRES_UNREACHABLE, ...; the signal's reason */
 export async function verifyCache(deps: VerifyDeps, options: VerifyOptions): Promise<VerifyReport> {
@@ -49,12 +51,14 @@ export async function verifyCache(deps: VerifyDeps, options: VerifyOptions): Pro
   let leftMs = settleMs
   let seenKeys = 0
   let suspects: Suspect[] = []
+  let parts = 0
 
   async function settleSuspects(): Promise<void> {
     const beganMs = performance.now()
     tally.settled(await settle(deps, suspects, { deadlineMs: beganMs + leftMs, batchKeys, signal }))
     leftMs = Math.max(0, leftMs - (performance.now() - beganMs))
     suspects = []
+    parts = 0
   }
 
   for (const view of deps.views.all) {
@@ -62,12 +66,15 @@ export async function verifyCache(deps: VerifyDeps, options: VerifyOptions): Pro
       for (const checked of await checkKeys(deps, view, keys)) {
         const { verdict } = checked
         tally.checked(verdict.kind)
-        if (verdict.kind === 'different') suspects.push(suspectOf(checked, verdict.difference))
+        if (verdict.kind !== 'different') continue
+        suspects.push(firstSuspicion(checked, verdict.difference, performance.now()))
+        parts += verdict.members.length
       }
-      if (suspects.length >= MAX_SUSPECTS) await settleSuspects()
+      if (parts >= MAX_SUSPECT_PARTS) await settleSuspects()
       seenKeys += keys.length
-      if (rateKeysPerSecond !== undefined)
-        await pause(startedMs + (seenKeys * 1000) / rateKeysPerSecond - performance.now(), signal)
+      if (rateKeysPerSecond === undefined) continue
+      const aheadMs = startedMs + (seenKeys * 1000) / rateKeysPerSecond - performance.now()
+      if (aheadMs > 0) await pause(aheadMs, signal)
     }
   }
   await settleSuspects()
