@@ -179,7 +179,8 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
         }
         const landed = await misses.join(view, wanted, { token, isPresentTooOld })
         if (!landed) continue
-        if (landed.source !== 'hit' || !token || satisfies(landed.entry.version, token)) return landed
+        // Also what another's flight has just stored may be from before this token's write.
+        if (!token || satisfies(landed.entry.version, token)) return landed
         isPresentTooOld = true
       } catch (error) {
         if (!(error instanceof TrackOpsError && (error.code === 'REDIS_UNREACHABLE' || error.code === 'REDIS_REFUSED')))

@@ -72,6 +72,8 @@ export async function connectRedis(scope: TestScope, url: string): Promise<RawRe
 export interface ProtocolFixture {
   readonly redis: RawRedis
   readonly url: string
+  readonly stopRedis: () => Promise<void>
+  readonly startRedis: () => Promise<void>
   readonly views: CompiledViews
   readonly protocol: CacheProtocol
   readonly view: (name: string) => CompiledView
@@ -103,6 +105,8 @@ export async function protocolFixture(
   return {
     redis,
     url: server.url,
+    stopRedis: () => server.stop(),
+    startRedis: () => server.start(),
     views,
     protocol,
     view: (name) => views.byName(name),
