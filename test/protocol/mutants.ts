@@ -118,7 +118,7 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
   { ...KEPT, rule: 'bypass', options: { tokens: true, txs: 2 } },
   {
     name: 'a token accepts any entry',
-    edits: [{ from: 'return entry.xid == xid or entry.lsn >= lsn', to: 'return true' }],
+    edits: [{ from: 'return entry.lsn >= lsn or xidOf(key) == xid', to: 'return true' }],
     rule: 'token',
     options: { tokens: true, txs: 2 },
   },
