@@ -312,13 +312,12 @@ test('clocks that differ by more than the answer took are found, for both server
 
 test('servers that do not answer are one finding each, and passwords are not shown', async (t) => {
   const { config } = await preflightFixture(t)
-  const urls = {
-    source: 'postgres://me:secret@127.0.0.1:1/orders',
-    redis: 'redis://:secret@127.0.0.1:1',
-    databases: {},
-  }
-  const { findings, checks } = await preflight({ config, directory: '/', file: '/none' }, urls)
-  assert.deepEqual(idsOf(findings).toSorted(), ['postgres-unreachable', 'redis-unreachable'])
+  const nowhere = 'postgres://me:secret@127.0.0.1:1/orders'
+  const urls = { source: nowhere, redis: 'redis://:secret@127.0.0.1:1', databases: { stock: nowhere } }
+  const databases = { stock: { urlVariable: 'STOCK_DATABASE_URL', embeddedName: 'stock' } }
+  const loaded = { config: { ...config, databases }, directory: '/', file: '/none' }
+  const { findings, checks } = await preflight(loaded, urls)
+  assert.deepEqual(idsOf(findings).toSorted(), ['database-unreachable', 'postgres-unreachable', 'redis-unreachable'])
   assert.deepEqual(checks, [])
   assert.doesNotMatch(JSON.stringify(findings), /secret/)
 })

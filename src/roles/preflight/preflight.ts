@@ -24,6 +24,10 @@ import { readTableFacts, type TableFacts } from './table-facts.ts'
 
 const DATABASE_CHECKS = [checkServer, checkTables, checkReplicaIdentity, checkPublication, checkSlot, checkQueryViews]
 
+const SOURCE = { id: 'postgres-unreachable', name: 'PostgreSQL' }
+const REDIS = { id: 'redis-unreachable', name: 'Redis', variable: 'REDIS_URL' }
+const PREFLIGHT_POOL = { applicationName: 'trackops preflight', maxConnections: 4 }
+
 export interface PreflightOptions {
   /** Default 15,000: each check asks for little; only one that waits for a lock or a dead server takes long. */
   readonly checkTimeoutMs?: number
@@ -60,13 +64,20 @@ export async function preflight(
 
   const [sql, redis] = await Promise.all([
     open(
-      'postgres',
+      { ...SOURCE, variable: config.source.urlVariable },
       urls.source,
-      () => connectPostgres(urls.source, { applicationName: 'trackops preflight', maxConnections: 4 }),
+      () => connectPostgres(urls.source, PREFLIGHT_POOL),
       findings,
     ),
-    open('redis', urls.redis, () => openRedis(urls.redis), findings),
+    open(REDIS, urls.redis, () => openRedis(urls.redis), findings),
   ])
+  for (const [name, database] of Object.entries(config.databases ?? {})) {
+    const url = urls.databases[name]
+    if (url === undefined) continue
+    const server = { id: 'database-unreachable', name: `the database ${name}`, variable: database.urlVariable }
+    const other = await open(server, url, () => connectPostgres(url, PREFLIGHT_POOL), findings)
+    await other?.end({ timeout: 1 })
+  }
   try {
     if (sql) {
       const requirements = requirementsOf(config, views)
@@ -94,8 +105,15 @@ async function openRedis(url: string): Promise<RedisClient> {
   return client
 }
 
+interface Server {
+  readonly id: string
+  readonly name: string
+  /** Holds its URL. */
+  readonly variable: string
+}
+
 async function open<T>(
-  server: 'postgres' | 'redis',
+  server: Server,
   url: string,
   connect: () => Promise<T>,
   findings: Finding[],
@@ -103,13 +121,12 @@ async function open<T>(
   try {
     return await connect()
   } catch (error) {
-    const name = server === 'postgres' ? 'PostgreSQL' : 'Redis'
     findings.push({
-      id: `${server}-unreachable`,
+      id: server.id,
       severity: 'error',
-      finding: `cannot use ${name} at ${withoutSecret(url)}: ${reasonOf(error)}`,
-      consequence: `Nothing that needs ${name} could be checked, and TrackOps does not run without it.`,
-      mend: `Start it (./trackops up starts one of its own), or set ${server === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL'}.`,
+      finding: `cannot use ${server.name} at ${withoutSecret(url)}: ${reasonOf(error)}`,
+      consequence: `Nothing that needs ${server.name} could be checked, and what uses it does not run.`,
+      mend: `Start it (./trackops up starts one of its own), or set ${server.variable}.`,
     })
     return undefined
   }
