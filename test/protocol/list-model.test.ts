@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { explore, follow, formatRun } from './explore.ts'
-import { type ListChange, listMachine, type ListModelOptions } from './list-model.ts'
+import type { ListChange, ListModelOptions } from './list-model-state.ts'
+import { listMachine } from './list-model.ts'
 import { LIST_REMOVALS, listRuns } from './removals.ts'
 
 /** The first row leaves the list and comes back. */

@@ -3,7 +3,7 @@ import { versioned } from '../../src/cache/apply-encoding.ts'
 import { listView, queryView, type Row } from '../../src/cache/view.ts'
 import { lsnFromFixedHex, lsnToFixedHex } from '../../src/change/lsn.ts'
 import type { Step } from './explore.ts'
-import { LIST_DEFAULTS, type ListModelOptions, type ListState } from './list-model.ts'
+import { LIST_DEFAULTS, type ListModelOptions, type ListState } from './list-model-state.ts'
 import { createHarness, type Replay, type ReplayRedis } from './replay.ts'
 import { simulatedDatabase, type SimulatedRow } from './simulated-database.ts'
 

@@ -2,7 +2,7 @@
  * The real Lua with one rule taken out, by its text: what a checker must be able to find. An edit that no longer fits the
  * script is an error of the test, not a mutant that survived.
  */
-import type { ListModelOptions, ListRule } from './list-model.ts'
+import type { ListModelOptions, ListRule } from './list-model-state.ts'
 import type { ModelOptions, Rule } from './model-state.ts'
 import type { Edit } from './replay.ts'
 

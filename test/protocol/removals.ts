@@ -3,7 +3,8 @@
  * enough to show it. The models' tests hold this table; the replays take its runs to the real scripts.
  */
 import { explore, type Exploration } from './explore.ts'
-import { listMachine, type ListModelOptions, type ListRule } from './list-model.ts'
+import type { ListModelOptions, ListRule } from './list-model-state.ts'
+import { listMachine } from './list-model.ts'
 import type { ModelOptions, Rule } from './model-state.ts'
 import { rowMachine } from './model.ts'
 
