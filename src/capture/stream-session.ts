@@ -1,8 +1,10 @@
 import type { StreamItem } from '../change/change-event.ts'
 import { formatLsn, type Lsn } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
+import type { Relation } from '../change/relation.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Catalog } from './catalog.ts'
+import { createLargeTransaction, type LargeTransaction } from './large-transaction.ts'
 import { decodePgoutput } from './pgoutput.ts'
 import { createProgressGate, type ProgressGate } from './progress-gate.ts'
 import { quoteIdentifier, quoteLiteral } from './publication.ts'
@@ -42,6 +44,10 @@ interface StreamSessionDeps {
   readonly ackedLsn: () => Lsn
 }
 
+type DataMessage = Extract<ReplicationMessage, { kind: 'data' }>
+
+type Handled = StreamItem | LargeTransaction | null
+
 /** @throws TrackOpsError SLOT_BUSY, SLOT_LOST, POSTGRES_UNREACHABLE, ... */
 export async function startStreamSession(
   deps: StreamSessionDeps,
@@ -57,7 +63,10 @@ export async function startStreamSession(
   )
   let isClosed = false
 
-  async function handle(message: ReplicationMessage): Promise<StreamItem | null> {
+  let large: LargeTransaction | null = null
+
+  /** A promise only where the catalog has to be asked: this runs once a message. */
+  function handle(message: ReplicationMessage): Promise<Handled> | Handled {
     if (message.kind === 'keep-alive') {
       if (assembler.isOpen()) progress.noteUseless()
       else progress.noteServer(message.walEnd)
@@ -68,8 +77,44 @@ export async function startStreamSession(
       return null
     }
     const decoded = decodePgoutput(message.data, message.dataStart)
-    if (decoded.type === 'relation') assembler.describe(await catalog.resolve(decoded))
-    return assembler.push(decoded, message.dataStart)
+    if (decoded.type === 'relation') return catalog.resolve(decoded).then((relation) => describe(message, relation))
+    return collect(message, assembler.push(decoded, message.dataStart))
+  }
+
+  function describe(message: DataMessage, relation: Relation): null {
+    large?.describe(relation)
+    large?.note(message.dataStart, message.data, null)
+    assembler.describe(relation)
+    return null
+  }
+
+  /** Holds back the pieces of a transaction that is too large until its end is known. */
+  function collect(message: DataMessage, item: StreamItem | null): StreamItem | LargeTransaction | null {
+    const piece = item?.kind === 'transaction' && !item.isWhole ? item : null
+    if (!large) {
+      if (!piece) return item
+      large = createLargeTransaction(piece, assembler.relations(), options)
+      // The message that did not fit any more is the first of the rest.
+      large.note(message.dataStart, message.data, null)
+      return null
+    }
+    // Not of the transaction: a logical message that waits for no commit.
+    if (item && !piece) return item
+    large.note(message.dataStart, message.data, piece)
+    if (!piece || piece.endLsn === null) return null
+    const ended = large
+    large = null
+    return ended
+  }
+
+  /** True if the item is for the consumer. */
+  function isYielded(item: StreamItem): boolean {
+    if (item.kind === 'progress') {
+      progress.noteServer(item.lsn)
+      return false
+    }
+    if (item.kind === 'transaction' && item.endLsn !== null) progress.noteYielded(item.endLsn)
+    return true
   }
 
   async function* items(): AsyncGenerator<StreamItem> {
@@ -77,12 +122,21 @@ export async function startStreamSession(
       while (!isClosed) {
         const messages = await take(stream, progress, options)
         for (const message of messages) {
-          const item = await handle(message)
+          const handled = handle(message)
+          const item = handled instanceof Promise ? await handled : handled
           if (isClosed) return
-          if (item?.kind === 'progress') progress.noteServer(item.lsn)
-          else if (item) {
-            if (item.kind === 'transaction' && item.endLsn !== null) progress.noteYielded(item.endLsn)
-            yield item
+          if (item === null) continue
+          if ('kind' in item) {
+            if (isYielded(item)) yield item
+          } else {
+            try {
+              for (const piece of item.pieces()) {
+                if (isYielded(piece)) yield piece
+                if (isClosed) return
+              }
+            } finally {
+              item.close()
+            }
           }
         }
         const lsn = assembler.isOpen() ? null : progress.next(performance.now())
@@ -91,6 +145,7 @@ export async function startStreamSession(
       }
     } finally {
       reporter.stop()
+      large?.close()
     }
   }
 

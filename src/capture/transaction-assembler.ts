@@ -29,6 +29,8 @@ export interface TransactionAssembler {
   push(message: PgoutputMessage, lsn: Lsn): StreamItem | null
   /** Between begin and commit nothing may be said about progress. */
   isOpen(): boolean
+  /** As they are described at this moment. */
+  relations(): ReadonlyMap<number, Relation>
 }
 
 export interface AssemblerOptions {
@@ -38,6 +40,14 @@ export interface AssemblerOptions {
   readonly maxBytes?: number
   /** `previousCommitEndLsn` of the first transaction, if known from before. */
   readonly previousCommitEndLsn?: Lsn | null
+  /** To go on within a transaction, behind its change number `ordinal`. */
+  readonly within?: {
+    readonly transaction: Transaction
+    readonly ordinal: number
+    readonly relations: ReadonlyMap<number, Relation>
+  }
+  /** What is known of a large transaction's changes: see `isSuperseded` of a change event. */
+  readonly isSuperseded?: (change: ChangeEvent) => boolean | undefined
 }
 
 /** What an event's objects and one text's header cost above the text itself; rough figures, on the high side. */
@@ -55,10 +65,13 @@ interface Open {
 export function createTransactionAssembler(options: AssemblerOptions = {}): TransactionAssembler {
   const maxChanges = options.maxChanges ?? 20_000
   const maxBytes = options.maxBytes ?? 16 * 1024 * 1024
-  const relations = new Map<number, Relation>()
+  const { within } = options
+  const relations = new Map<number, Relation>(within?.relations)
   let previousCommitEndLsn = options.previousCommitEndLsn ?? null
   let lastCommitTimeMicros = 0n
-  let open: Open | null = null
+  let open: Open | null = within
+    ? { transaction: within.transaction, changes: [], bytes: 0, ordinal: within.ordinal, hasPieces: true }
+    : null
 
   function opened(lsn: Lsn): Open {
     if (!open) throw outOfTurn('a change outside of a transaction', lsn)
@@ -84,7 +97,8 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
   }
 
   function takePiece(from: Open): TransactionPiece {
-    const { transaction, changes, bytes } = from
+    const { transaction, bytes } = from
+    const changes = judged(from.changes)
     from.changes = []
     from.bytes = 0
     from.hasPieces = true
@@ -92,12 +106,17 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
   }
 
   function commit(endLsn: Lsn, lsn: Lsn): StreamItem {
-    const { transaction, changes, bytes, hasPieces } = opened(lsn)
+    const { transaction, bytes, hasPieces, ...held } = opened(lsn)
+    const changes = hasPieces ? judged(held.changes) : held.changes
     open = null
     previousCommitEndLsn = endLsn
     // before PostgreSQL 15 a transaction that touched nothing published comes as begin and commit
     if (changes.length === 0 && !hasPieces) return { kind: 'progress', lsn: endLsn }
     return { kind: 'transaction', transaction, changes, isWhole: !hasPieces, endLsn, bytes }
+  }
+
+  function judged(changes: readonly ChangeEvent[]): readonly ChangeEvent[] {
+    return options.isSuperseded ? changes.map((change) => withVerdict(change, options.isSuperseded)) : changes
   }
 
   function head(lsn: Lsn): { position: { commitLsn: Lsn; ordinal: number }; lsn: Lsn; transaction: Transaction } {
@@ -150,6 +169,8 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
 
     isOpen: () => open !== null,
 
+    relations: () => relations,
+
     push(message, lsn) {
       switch (message.type) {
         case 'begin': {
@@ -199,6 +220,11 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
       }
     },
   }
+}
+
+export function withVerdict(change: ChangeEvent, judge: AssemblerOptions['isSuperseded']): ChangeEvent {
+  const isSuperseded = judge?.(change)
+  return isSuperseded === undefined ? change : { ...change, isSuperseded }
 }
 
 /** The row after an update. Under identity FULL the old row has what was not sent again. */
