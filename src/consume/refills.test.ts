@@ -6,7 +6,7 @@ import { SILENT } from '../runtime/logger.ts'
 import { createRefills } from './refills.ts'
 import { createTurns } from './turns.ts'
 
-const keys = (count: number): readonly RefillKey[] => new Array<RefillKey>(count).fill({} as RefillKey)
+const keys = (count: number): readonly RefillKey[] => Array.from({ length: count }, () => ({}) as RefillKey)
 
 test('refills run one after the other; where too many wait, the stream waits too', async () => {
   const open: (() => void)[] = []

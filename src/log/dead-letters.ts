@@ -80,9 +80,9 @@ export async function listDeadLetters(
   const rows = await sql<DeadLetterRow[]>`
     select id::text, consumer, source, position, subject, error_code, error_message, attempts,
            created_at::text, replayed_at::text
-    from trackops.dead_letters
+    from trackops.dead_letters as l
     where ${options.includeReplayed ?? false} or replayed_at is null
-    order by id
+    order by l.id -- not the text above, in which 10 comes before 9
     limit ${options.limit ?? 1000}`
   return rows.map(fromRow)
 }
@@ -120,9 +120,9 @@ export async function requestedReplays(
   const rows = await sql<DeadLetterRow[]>`
     select id::text, consumer, source, position, subject, error_code, error_message, attempts,
            created_at::text, replayed_at::text
-    from trackops.dead_letters
+    from trackops.dead_letters as l
     where consumer = ${consumer} and source = ${source} and replay_requested_at is not null and replayed_at is null
-    order by id
+    order by l.id
     limit 100`
   return rows.map(fromRow)
 }

@@ -33,9 +33,9 @@ export async function readDomainEvents(
     { seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
   >`
     select seq::text, event_id, topic, key, payload
-    from trackops.domain_events
+    from trackops.domain_events as e
     where topic = ${options.topic} and seq > ${options.afterSeq.toString()}::bigint
-    order by seq
+    order by e.seq -- not the text above, in which 10 comes before 9
     limit ${options.limit}`
   return rows.map((row) => ({
     seq: BigInt(row.seq),

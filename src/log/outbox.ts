@@ -46,9 +46,9 @@ export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<
       { seq: string; event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
     >`
       select seq::text, event_id, topic, key, payload
-      from trackops_outbox
+      from trackops_outbox as o
       where published_at is null
-      order by seq
+      order by o.seq -- not the text above, in which 10 comes before 9
       limit ${limit}`
     if (waiting.length === 0) return 0
     await insertDomainEvents(
