@@ -16,7 +16,6 @@ import {
   statusOf,
   value,
 } from './protocol-fixture.ts'
-import { toLsn } from '../change/lsn.ts'
 
 /** An entry as a database read would leave it. */
 async function putRead(
@@ -82,6 +81,25 @@ void test('P3: apart, the invalidator leaves a fence below which the warmer crea
   await apply('warm', 20, operation(view('entity'), 'item:1', 20, value('B')))
   assert.equal(statusOf(await f.get('item:1')), 'B')
   assert.equal(await redis.command('EXISTS', '{item:1}:fence'), 0)
+})
+
+void test('P3: a fence is never lowered', async (t) => {
+  const f = await protocolFixture(t)
+  await f.apply('invalidate', 10, operation(f.view('entity'), 'item:1', 10, value('A'), { lsn: 80 }))
+  await f.apply('invalidate', 11, operation(f.view('entity'), 'item:1', 11, value('B'), { lsn: 70 }))
+  assert.equal((await f.get('{item:1}:fence'))?.split('|')[0], '0000000000000050')
+})
+
+void test('each role is refused by its own position alone', async (t) => {
+  const f = await protocolFixture(t)
+  await f.apply('invalidate', 10)
+  await f.apply('warm', 5)
+  const stored = { invalidator: at(10), warmer: at(5) }
+  assert.deepEqual(await f.tryApply('warm', { warmer: at(10) }, 20), { ok: false, stored })
+  assert.deepEqual(await f.tryApply('invalidate', { invalidator: at(5) }, 20), { ok: false, stored })
+  assert.deepEqual(await f.tryApply('both', { invalidator: at(10), warmer: at(10) }, 20), { ok: false, stored })
+  assert.deepEqual(await f.tryApply('both', { invalidator: at(5), warmer: at(5) }, 20), { ok: false, stored })
+  assert.deepEqual(await f.tryApply('warm', { warmer: at(5) }, 10), { ok: true, refill: [] })
 })
 
 void test('apart, an invalidator behind the warmer raises no fence and leaves the newer value', async (t) => {
@@ -349,77 +367,4 @@ void test('L4: an invalidated key is gone, and asks for nothing', async (t) => {
   await f.apply('both', 10, operation(f.view('entity'), 'item:1', 10, value('A')))
   assert.deepEqual(await f.apply('both', 11, operation(f.view('entity'), 'item:1', 11, INVALIDATE)), [])
   assert.equal(await f.get('item:1'), null)
-})
-
-void test('after a TRUNCATE nothing from before it is created, and everything after it is', async (t) => {
-  const f = await protocolFixture(t)
-  await f.apply(
-    'both',
-    10,
-    operation(f.view('entity'), 'item:1', 10, value('A')),
-    operation(f.view('hot'), 'hot:1', 10, value('A')),
-  )
-  const { removedKeys } = await f.protocol.truncate('entity', toLsn(20n))
-  assert.equal(removedKeys, 1)
-  await f.apply('both', 19, operation(f.view('entity'), 'item:2', 19, value('B')))
-  assert.equal(await f.get('item:2'), null)
-  await f.apply('both', 21, operation(f.view('entity'), 'item:3', 21, value('C')))
-  assert.equal(statusOf(await f.get('item:3')), 'C')
-})
-
-void test('forget deletes the keys of its views, with their leases and absences, and no others', async (t) => {
-  const f = await protocolFixture(t, { leaseTtlMs: 5 })
-  await f.apply('both', 10, operation(f.view('entity'), 'item:1', 10, value('A')))
-  for (const key of [
-    'hot:1',
-    'item:other:thing',
-    '{item:1}:lease',
-    '{item:2}:absent',
-    '{item:2}:answered',
-    '{hot:1}:lease',
-  ])
-    await f.redis.command('SET', key, 'x')
-  const { removedKeys, secondLook } = await f.protocol.forget(['entity'])
-  assert.equal(removedKeys, 1)
-  await secondLook
-  const left = (await f.redis.command('KEYS', '*')) as string[]
-  assert.deepEqual(
-    left.filter((key) => !key.startsWith('trackops:')).toSorted((a, b) => a.localeCompare(b)),
-    ['hot:1', 'item:other:thing', '{hot:1}:lease', '{item:2}:answered'].toSorted((a, b) => a.localeCompare(b)),
-  )
-})
-
-void test('a new history takes fences and marks with it', async (t) => {
-  const f = await protocolFixture(t)
-  await f.apply('invalidate', 10, operation(f.view('entity'), 'item:1', 10, value('A')))
-  await f.redis.command('SET', '{item:1}:answered', 'FFFFFFFFFFFFFFFF')
-  await f.protocol.truncate('entity', toLsn(0xffffn))
-  await f.protocol.forget([], { isHistoryNew: true })
-  await f.protocol.reposition('invalidate', at(10), at(1, 'h2'))
-  assert.equal(await f.redis.command('EXISTS', '{item:1}:answered', '{item:1}:fence', 'trackops:fence:entity'), 0)
-})
-
-void test('L1: a Redis that is full refuses the whole batch, and its position', async (t) => {
-  const f = await protocolFixture(t)
-  await f.redis.command('CONFIG', 'SET', 'maxmemory', '1')
-  await assert.rejects(f.apply('both', 10, operation(f.view('entity'), 'item:1', 10, value('A'))), {
-    code: 'REDIS_REFUSED',
-  })
-  await f.redis.command('CONFIG', 'SET', 'maxmemory', '0')
-  assert.deepEqual(await f.protocol.positions(), { invalidator: null, warmer: null })
-})
-
-void test('a script that Redis has lost is loaded again', async (t) => {
-  const f = await protocolFixture(t)
-  await f.protocol.load()
-  await f.redis.command('SCRIPT', 'FLUSH')
-  await f.apply('both', 10, operation(f.view('entity'), 'item:1', 10, value('A')))
-  assert.equal(statusOf(await f.get('item:1')), 'A')
-})
-
-void test('reposition is a compare and set', async (t) => {
-  const { protocol } = await protocolFixture(t)
-  assert.deepEqual(await protocol.reposition('warm', null, at(5)), { ok: true })
-  assert.deepEqual(await protocol.reposition('warm', null, at(6)), { ok: false, stored: at(5) })
-  assert.deepEqual(await protocol.positions(), { invalidator: null, warmer: at(5) })
 })

@@ -85,8 +85,21 @@ void test('P1: a forget between a read and its settle refuses the fill', async (
   const gate = await f.closeGate()
   const reading = f.reader.get(SLOW, { id: '1' })
   await gate.reached(1)
+  const lease = await f.get('{slow:1}:lease')
   await f.protocol.forget(['slow'])
-  await f.redis.command('SET', '{slow:1}:lease', 'x;')
+  // Even where the lease itself is not found by the scan.
+  await f.redis.command('SET', '{slow:1}:lease', lease ?? '')
+  await gate.open()
+  await reading
+  assert.equal(await f.get('slow:1'), null)
+})
+
+void test('P1: a reader whose lease ended and is held by another stores nothing', async (t) => {
+  const f = await slowFixture(t)
+  const gate = await f.closeGate()
+  const reading = f.reader.get(SLOW, { id: '1' })
+  await gate.reached(1)
+  await f.redis.command('SET', '{slow:1}:lease', 'another;')
   await gate.open()
   await reading
   assert.equal(await f.get('slow:1'), null)
