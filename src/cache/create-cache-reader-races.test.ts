@@ -288,3 +288,15 @@ void test('more misses than places: the next is refused', async (t) => {
   await gate.open()
   await first
 })
+
+void test('L7: what the very transaction has put there meanwhile is answered, not replaced', async (t) => {
+  const f = await slowFixture(t)
+  const { token } = await writeFresh(f.sql, (tx) => tx`update items set status = 'B' where id = '1'`)
+  const gate = await f.closeGate()
+  const reading = f.reader.get(SLOW, { id: '1' }, { token })
+  await gate.reached(1)
+  await f.process({ xid: token.xid, lsn: (token.lsn - 50n) as typeof token.lsn }, f.view('slow'), 'slow:1', B)
+  await gate.open()
+  assert.equal((await reading).source, 'hit')
+  assert.match((await f.get('slow:1')) ?? '', /\|e\|/)
+})
