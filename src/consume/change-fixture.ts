@@ -12,7 +12,7 @@ import { complete, partial, relationOf } from '../change/debezium/fixtures/build
 import { type Lsn, toLsn } from '../change/lsn.ts'
 import type { Position } from '../change/position.ts'
 import type { Relation } from '../change/relation.ts'
-import { type BatchSource } from './batch.ts'
+import type { BatchSource } from './batch.ts'
 import { createFanOut } from './fan-out.ts'
 import type { StreamContext } from './stream-consumer.ts'
 import { createTurns } from './turns.ts'
@@ -136,8 +136,8 @@ export function contextOf(options: Partial<StreamContext> = {}): StreamContext {
 /** A stream of one reader that is told what comes. */
 export function sourceOf(...items: readonly StreamItem[]): {
   readonly source: BatchSource
-  push(...more: readonly StreamItem[]): void
-  end(): void
+  readonly push: (...more: readonly StreamItem[]) => void
+  readonly end: () => void
 } {
   const fanOut = createFanOut(1)
   const source = fanOut.sources[0]

@@ -4,6 +4,7 @@ import { createTypeCatalog, type TypeCatalog } from '../cache/type-catalog.ts'
 import type { Row } from '../cache/view.ts'
 import { valueOf } from '../change/value.ts'
 import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
+import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type DerivedEvent, deriveFrom, letterFor } from './derive-events.ts'
 import type { EventDefinition, RowChangeView } from './event-definition.ts'
@@ -78,8 +79,11 @@ async function* changedRows(sql: Sql, definition: EventDefinition, horizon: bigi
      where age(t.xmin) between 0 and 2147483646 and (age(t.xmin) <= horizon.age or horizon.age < 0)`,
     [horizon.toString()],
   )
+  let described: readonly ColumnShape[] | undefined
   for await (const chunk of query.raw().cursor(ROWS_AT_ONCE)) {
-    const described = (chunk as unknown as { columns?: readonly ColumnShape[] }).columns ?? []
+    // Only the first chunk says what its columns are: the server describes a query once.
+    described ??= (chunk as unknown as { columns?: readonly ColumnShape[] }).columns
+    if (!described) throw new TrackOpsError('POSTGRES_PROTOCOL', `the rows of ${definition.table} came undescribed`)
     const rows = chunk as unknown as readonly (readonly (Buffer | null)[])[]
     yield { columns: described, texts: rows.map((row) => row.map((cell) => cell?.toString('utf8') ?? null)) }
   }

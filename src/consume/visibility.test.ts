@@ -107,22 +107,10 @@ test('a transaction that was aborted here was committed in another history', asy
   )
   // Only a snapshot from before its end does not show it: as after a restore, when nothing has been written since.
   const history = await historyOf(sql)
-  const stuck = Object.assign(
-    (...args: Parameters<Sql>) => {
-      const text = args[0].join('?')
-      return text.includes('pg_current_snapshot')
-        ? Promise.resolve([
-            {
-              snapshot: `${xid}:${xid}:`,
-              insert_lsn: '0/1',
-              system_identifier: history.systemIdentifier,
-              timeline: history.timeline,
-            },
-          ])
-        : sql(...args)
-    },
-    { unsafe: sql.unsafe },
-  ) as unknown as Sql
+  const { systemIdentifier, timeline } = history
+  const snapshot = { snapshot: `${xid}:${xid}:`, insert_lsn: '0/1', system_identifier: systemIdentifier, timeline }
+  const stuck = ((...args: Parameters<Sql>) =>
+    args[0].join('?').includes('pg_current_snapshot') ? Promise.resolve([snapshot]) : sql(...args)) as unknown as Sql
   const visibility = createVisibility({ sql: stuck, history })
   await assert.rejects(visibility.wait([low(xid)], signalOf(t)), (error: unknown) => {
     assert.ok(error instanceof TrackOpsError)
