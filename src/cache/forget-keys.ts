@@ -1,8 +1,23 @@
+import { type Lsn, lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { CompiledView } from './compiled-view.ts'
 import { callRedis, type RedisConnection } from './redis-call.ts'
+import type { Scripts } from './scripts.ts'
 
 const SCAN_COUNT = 1000
+
+export interface RemoveOptions {
+  readonly isHistoryNew?: boolean
+  /** What a change behind this made stays. */
+  readonly notAfter?: Lsn
+}
+
+interface RemoveDeps {
+  readonly redis: RedisConnection
+  readonly scripts: Scripts
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
 
 /**
  * Deletes the values, leases and absences of these views by SCAN; with `isHistoryNew` also fences and marks. Deleting is always
@@ -10,14 +25,23 @@ const SCAN_COUNT = 1000
  * each view.
  */
 export async function removeKeys(
-  deps: { readonly redis: RedisConnection; readonly timeoutMs: number; readonly signal: AbortSignal },
+  deps: RemoveDeps,
   views: readonly CompiledView[],
-  isHistoryNew: boolean,
+  options: RemoveOptions,
 ): Promise<number> {
-  const suffixes = isHistoryNew ? ['lease', 'absent', 'fence', 'answered'] : ['lease', 'absent']
+  const suffixes = options.isHistoryNew ? ['lease', 'absent', 'fence', 'answered'] : ['lease', 'absent']
   let removed = 0
-  for (const { template } of views) {
-    removed += await removeMatching(deps, template.glob, (key) => template.parse(key) !== undefined)
+  for (const { kind, template } of views) {
+    const { notAfter } = options
+    removed += await removeMatching(
+      deps,
+      template.glob,
+      (key) => template.parse(key) !== undefined,
+      // Only a document of a row view is made by changes; what was read from the database does not say behind which LSN.
+      notAfter !== undefined && kind === 'row'
+        ? async (keys) => Number(await deps.scripts.run('remove-not-after', keys, [lsnToFixedHex(notAfter)]))
+        : undefined,
+    )
     await removeMatching(deps, `{${template.glob}}:*`, (key) => {
       const match = /^\{(.*)\}:([a-z]+)$/s.exec(key)
       return match !== null && suffixes.includes(match[2] ?? '') && template.parse(match[1] ?? '') !== undefined
@@ -27,9 +51,11 @@ export async function removeKeys(
 }
 
 async function removeMatching(
-  deps: { readonly redis: RedisConnection; readonly timeoutMs: number; readonly signal: AbortSignal },
+  deps: RemoveDeps,
   glob: string,
   isOurs: (key: string) => boolean,
+  remove: (keys: readonly string[]) => Promise<number> = async (keys) =>
+    Number(await callRedis(deps.redis, ['UNLINK', ...keys], deps.timeoutMs)),
 ): Promise<number> {
   let cursor = '0'
   let removed = 0
@@ -44,7 +70,7 @@ async function removeMatching(
       throw new TrackOpsError('REDIS_REFUSED', 'Redis answered SCAN with something unexpected')
     cursor = String(reply[0])
     const keys = (reply[1] as unknown[]).filter((key): key is string => typeof key === 'string' && isOurs(key))
-    if (keys.length > 0) removed += Number(await callRedis(deps.redis, ['UNLINK', ...keys], deps.timeoutMs))
+    if (keys.length > 0) removed += await remove(keys)
   } while (cursor !== '0')
   return removed
 }

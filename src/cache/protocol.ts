@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 import { type Lsn, lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -24,13 +22,16 @@ export interface CacheProtocol {
     to: string,
   ): Promise<{ ok: true } | { ok: false; stored: string | null }>
   /**
-   * Ends all fills under way for these views and deletes what is cached of them. A second look at all keys follows when the
-   * longest lease has ended, in case another process still wrote: `secondLook` says how many it found, and never rejects.
+   * Ends all fills under way for these views and deletes what is cached of them. One look is enough: from the raised
+   * generation on no fill of before is stored, and what a consumer creates later is right, and must stay.
    */
   forget(views: readonly string[], options?: ForgetOptions): Promise<Forgotten>
-  /** A TRUNCATE: from here on no change at or below `lsn` creates an entry of the view, and what is there is deleted. */
+  /**
+   * A TRUNCATE: from here on no change at or below `lsn` creates an entry of the view, and what is there is deleted. What a later
+   * change has made stays: of two consumers apart, one may have gone on when the other comes to the TRUNCATE.
+   */
   truncate(view: string, lsn: Lsn): Promise<Forgotten>
-  /** Ends the second looks that are still to come. */
+  /** Ends what is under way. */
   close(): void
 }
 
@@ -69,15 +70,12 @@ export interface ForgetOptions {
 
 export interface Forgotten {
   readonly removedKeys: number
-  readonly secondLook: Promise<number>
 }
 
 export interface CacheProtocolOptions {
   readonly views: CompiledViews
   /** With Kafka each partition has positions of its own. */
   readonly partition?: string
-  /** Default 10,000: the lease of the readers; a second look of `forget` waits that long. */
-  readonly leaseTtlMs?: number
   /** A reply takes milliseconds; default 10,000 so that only a Redis that hangs runs into it. */
   readonly timeoutMs?: number
   readonly random?: () => number
@@ -89,40 +87,20 @@ export function createCacheProtocol(
   deps: { readonly redis: RedisConnection; readonly log: Logger },
   options: CacheProtocolOptions,
 ): CacheProtocol {
-  const { redis, log } = deps
+  const { redis } = deps
   const { views } = options
   const timeoutMs = options.timeoutMs ?? 10_000
-  const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS
   const random = options.random ?? Math.random
   const scripts = createScripts(redis, timeoutMs)
   const keys = globalKeys(views.keyPrefix, options.partition)
   const closing = new AbortController()
 
-  async function remove(scope: readonly CompiledView[], isHistoryNew: boolean, signal: AbortSignal): Promise<number> {
-    return await removeKeys({ redis, timeoutMs, signal }, scope, isHistoryNew)
-  }
-
-  /** What goes wrong here is logged, not thrown: the first look has done the work, this one is for stragglers. */
-  async function lookAgain(
+  async function remove(
     scope: readonly CompiledView[],
-    isHistoryNew: boolean,
-    signal: AbortSignal,
-  ): Promise<number> {
-    try {
-      await delay(leaseTtlMs, undefined, { signal, ref: false })
-      return await remove(scope, isHistoryNew, signal)
-    } catch (error) {
-      if (!signal.aborted)
-        log.warn({ err: error, views: scope.map((view) => view.name) }, 'the second look after a forget failed')
-      return 0
-    }
-  }
-
-  async function forgetViews(scope: readonly CompiledView[], options_: ForgetOptions): Promise<Forgotten> {
-    const isHistoryNew = options_.isHistoryNew ?? false
-    const signal = options_.signal ? AbortSignal.any([options_.signal, closing.signal]) : closing.signal
-    const removedKeys = await remove(scope, isHistoryNew, signal)
-    return { removedKeys, secondLook: lookAgain(scope, isHistoryNew, signal) }
+    how: { readonly isHistoryNew?: boolean; readonly notAfter?: Lsn; readonly signal?: AbortSignal | undefined },
+  ): Promise<Forgotten> {
+    const signal = how.signal ? AbortSignal.any([how.signal, closing.signal]) : closing.signal
+    return { removedKeys: await removeKeys({ redis, scripts, timeoutMs, signal }, scope, how) }
   }
 
   return {
@@ -158,13 +136,13 @@ export function createCacheProtocol(
       } else {
         for (const view of scope) await scripts.run('raise-view-fence', [keys.viewFence(view.name)], [''])
       }
-      return await forgetViews(scope, forgetOptions)
+      return await remove(scope, forgetOptions)
     },
 
     async truncate(name, lsn) {
       const view = views.byName(name)
       await scripts.run('raise-view-fence', [keys.viewFence(name)], [lsnToFixedHex(lsn)])
-      return await forgetViews([view], {})
+      return await remove([view], { notAfter: lsn })
     },
 
     close() {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 import { callRedis, isErrorReply, type RedisConnection } from './redis-call.ts'
 
-const NAMES = ['apply', 'lease', 'settle', 'reposition', 'raise-view-fence'] as const
+const NAMES = ['apply', 'lease', 'settle', 'reposition', 'raise-view-fence', 'remove-not-after'] as const
 export type ScriptName = (typeof NAMES)[number]
 
 export interface Scripts {
