@@ -44,9 +44,14 @@ export function openSystemCache(deps: SystemCacheDeps, options: { readonly views
     async refill(keys, signal) {
       for (const [view, names] of byView(keys)) {
         try {
-          await reader.refresh(view, names, signal)
+          // A change that came by during the fill refused it. Nobody else would come for a key that was taken away to be filled anew.
+          for (let attempt = 0; attempt < REFILL_ATTEMPTS; attempt++) {
+            const { notStored } = await reader.refresh(view, names, signal)
+            if (notStored === 0) break
+          }
         } catch (error) {
-          if (!signal.aborted) log.warn({ view, keys: names.length, error: describeError(error) }, 'keys were not filled')
+          if (!signal.aborted)
+            log.warn({ view, keys: names.length, error: describeError(error) }, 'keys were not filled')
         }
       }
     },
@@ -64,6 +69,9 @@ export function openSystemCache(deps: SystemCacheDeps, options: { readonly views
     close: () => reader.close(),
   }
 }
+
+/** A key that changes so often that none of them is stored will be read, too: its next reader fills it. */
+const REFILL_ATTEMPTS = 4
 
 function byView(keys: readonly RefillKey[]): ReadonlyMap<string, readonly string[]> {
   const grouped = new Map<string, string[]>()
