@@ -4,10 +4,9 @@ import type { Sql } from 'postgres'
 
 import type { History } from '../change/change-event.ts'
 import { formatLsn, type Lsn } from '../change/lsn.ts'
+import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { backoffMs } from './backoff.ts'
-import { pause } from './pause.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import type { SlotLedger, SnapshotReason } from './slot-ledger.ts'
 import { type CreatedSlot, createSlot, decideSlot, dropSlot, identifySystem, readSlot } from './slot.ts'
@@ -105,6 +104,6 @@ async function untilInactive(deps: AcquireSlotDeps, options: AcquireSlotOptions)
     }
     if (attempt === 1)
       deps.log.warn({ slot, activePid: state.activePid }, 'the slot is in use by another process: waiting')
-    await pause(Math.min(1000, backoffMs(attempt, deps.random)), signal)
+    await pause(backoffDelayMs(attempt, { maxMs: 1_000, random: deps.random }), signal)
   }
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { toLsn } from '../change/lsn.ts'
-import { backoffMs } from './backoff.ts'
 import { parseDatabaseUrl } from './connection-target.ts'
 import { evaluateLiveness, statusIntervalFor } from './liveness.ts'
 import { codeOfSqlState, toCaptureError } from './postgres-error.ts'
@@ -64,21 +63,6 @@ test('status updates come several times within the server’s patience', () => {
   assert.equal(statusIntervalFor(10_000, 2000), 500)
   assert.equal(statusIntervalFor(10_000, 0), 10_000)
   assert.equal(statusIntervalFor(10_000, 10), 50)
-})
-
-test('pauses between tries double up to ten seconds, and are spread', () => {
-  assert.deepEqual(
-    [1, 2, 3].map((attempt) => backoffMs(attempt, () => 1)),
-    [100, 200, 400],
-  )
-  assert.equal(
-    backoffMs(1, () => 0),
-    50,
-  )
-  assert.equal(
-    backoffMs(1000, () => 1),
-    10_000,
-  )
 })
 
 test('progress is said a few times a second, at once when asked for, and never goes back', () => {

@@ -2,13 +2,12 @@ import type { Sql } from 'postgres'
 
 import type { StreamItem } from '../change/change-event.ts'
 import { type Lsn, LSN_ZERO, maxLsn, minLsn } from '../change/lsn.ts'
+import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { AcquiredSlot } from './acquire-slot.ts'
-import { backoffMs } from './backoff.ts'
 import type { Capture, CaptureStatus } from './capture.ts'
 import type { Catalog } from './catalog.ts'
-import { pause } from './pause.ts'
 import { toCaptureError } from './postgres-error.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import type { InboxLimits } from './replication-stream.ts'
@@ -33,6 +32,8 @@ export interface FollowSlotDeps {
   readonly ledger: SlotLedger | null
   readonly connect: () => Promise<ReplicationConnection>
   /** Whatever is to be done at the end. */
+  /** @throws TrackOpsError PUBLICATION_MISSING */
+  readonly assertPublished: () => Promise<void>
   readonly release: () => Promise<void>
 }
 
@@ -69,6 +70,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
   let spareConnection: ReplicationConnection | null = opened.connection
   let snapshot = opened.snapshot
   let isRewinding = false
+  let fault: TrackOpsError | null = null
   let isProgressWanted = false
   let completing: Promise<void> = Promise.resolve()
   /** open: rows still to come; read: all handed on, not known to be applied; done: noted, or there is none */
@@ -129,6 +131,17 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     }
   }
 
+  /** Between the looks a hole may form; it is found here, and by whoever opens the slot again. */
+  async function lookAtPublication(): Promise<void> {
+    try {
+      await deps.assertPublished()
+    } catch (error) {
+      if (!(error instanceof TrackOpsError && error.code === 'PUBLICATION_MISSING')) return
+      fault = error
+      session?.close()
+    }
+  }
+
   async function* run(signal: AbortSignal): AsyncGenerator<StreamItem> {
     if (snapshotState === 'open') yield* readSnapshot()
     for (let attempt = 0; !signal.aborted;) {
@@ -145,9 +158,12 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
           if (item.kind === 'progress') isProgressWanted = false
           yield item
         }
+        if (fault) throw fault
       } catch (caught) {
         if (signal.aborted) return
-        if (!isRewinding) await handleFailure(toCaptureError(caught, 'following the changes'), ++attempt, signal)
+        // Our own close of the session is what it failed with, then.
+        const error = fault ?? toCaptureError(caught, 'following the changes')
+        if (fault || !isRewinding) await handleFailure(error, ++attempt, signal)
       } finally {
         session?.close()
         session = null
@@ -164,7 +180,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     if (code === 'PUBLICATION_MISSING' || code === 'SLOT_LOST') await ledger?.invalidate(slot, history.slotEpoch)
     if (code === 'HISTORY_CHANGED' || retryOf(error) !== 'timed') throw error
     if (isTemporary) throw slotEnded(error)
-    const waitMs = backoffMs(attempt, random)
+    const waitMs = backoffDelayMs(attempt, { maxMs: 10_000, random })
     log[attempt > 3 ? 'warn' : 'info'](
       { code, attempt, waitMs, error: error.message },
       'the change stream broke: connecting again',
@@ -185,7 +201,10 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
 
     async *stream(consumerSignal) {
       const signal = AbortSignal.any([consumerSignal, closing.signal])
+      const looking = setInterval(() => void lookAtPublication(), options.statusIntervalMs)
+      // A consumer may never pull again: what is to end must not wait for it.
       const onAbort = (): void => {
+        clearInterval(looking)
         session?.close()
         snapshot?.close()
       }
@@ -195,6 +214,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
       } catch (error) {
         if (!signal.aborted) throw error
       } finally {
+        clearInterval(looking)
         signal.removeEventListener('abort', onAbort)
         state = 'closed'
       }

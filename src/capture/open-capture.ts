@@ -8,7 +8,7 @@ import { createCatalog } from './catalog.ts'
 import { followSlot } from './follow-slot.ts'
 import { statusIntervalFor } from './liveness.ts'
 import { toCaptureError } from './postgres-error.ts'
-import { dropPublication, ensurePublication } from './publication.ts'
+import { assertPublished, dropPublication, ensurePublication } from './publication.ts'
 import { connectReplication, type ReplicationConnection } from './replication-connection.ts'
 import { openSnapshot, type Snapshot } from './snapshot.ts'
 import { openSlotLedger } from './slot-ledger.ts'
@@ -76,6 +76,9 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     )
   }
   const ledger = isTemporary ? null : await openSlotLedger(sql)
+  // What the slot holds has a hole where these tables' changes would be: it is made anew, and what rests on it forgotten.
+  const known = added.length > 0 ? await ledger?.read(slot) : null
+  if (known) await ledger?.invalidate(slot, known.history.slotEpoch)
   const connection = await connect(options)
   const catalog = createCatalog(sql)
   let snapshot: Snapshot | null = null
@@ -126,6 +129,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
       catalog,
       ledger,
       connect: () => connect(options),
+      assertPublished: () => assertPublished(sql, publication, options.tables),
       release: async () => {
         if (isTemporary) await dropPublication(sql, publication)
       },

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import type { Sql } from 'postgres'
 
+import { openTestCapture } from '../../test/support/follow-capture.ts'
 import { testPostgres } from '../../test/support/postgres.ts'
 import { createPostgresPool } from '../runtime/postgres.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
@@ -113,4 +114,64 @@ test('a table that is not there is named', async (t) => {
     code: 'CONFIG_INVALID',
     details: { table: 'public.nowhere' },
   })
+})
+
+test('a publication that loses a table while it is followed: the stream ends, and the slot is made anew', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql`create table kept (id int primary key)`
+  await sql`create table taken (id int primary key)`
+  const tables = ['public.kept', 'public.taken']
+  const follower = await openTestCapture(t, database, { tables, snapshot: 'no_data', statusIntervalMs: 100 })
+  const epoch = follower.capture.history.slotEpoch
+  await follower.catchUp(sql)
+  await sql`alter publication test_publication drop table taken`
+  await assert.rejects(
+    follower.pullUntil(() => false),
+    { code: 'PUBLICATION_MISSING' },
+  )
+  await follower.stop()
+  const again = await openTestCapture(t, database, { tables, snapshot: 'no_data' })
+  assert.notEqual(again.capture.history.slotEpoch, epoch, 'whoever comes next must not continue behind the hole')
+})
+
+test('a table that joins a publication: what was missed of it makes the slot begin anew', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql`create table old (id int primary key)`
+  await sql`create table young (id int primary key)`
+  const first = await openTestCapture(t, database, { tables: ['public.old'], snapshot: 'no_data' })
+  const epoch = first.capture.history.slotEpoch
+  await first.catchUp(sql)
+  await first.stop()
+  const same = await openTestCapture(t, database, { tables: ['public.old'], snapshot: 'no_data' })
+  assert.equal(same.capture.history.slotEpoch, epoch)
+  await same.stop()
+  const more = await openTestCapture(t, database, { tables: ['public.old', 'public.young'], snapshot: 'no_data' })
+  assert.notEqual(more.capture.history.slotEpoch, epoch)
+})
+
+test('tables with generated columns and FULL can still be updated once they are published', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  const [server] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int as version`
+  await sql`create table stored (id int primary key, twice int generated always as (id * 2) stored)`
+  await sql`alter table stored replica identity full`
+  const follower = await openTestCapture(t, database, { tables: ['public.stored'], snapshot: 'no_data' })
+  await sql`insert into stored values (1)`
+  await sql`update stored set id = 2`
+  await follower.catchUp(sql)
+  const last = follower.changes().at(-1)
+  assert.ok(last?.op === 'u')
+  if ((server?.version ?? 0) >= 180_000) assert.deepEqual(last.after.texts, ['2', '4'])
+
+  if ((server?.version ?? 0) < 180_000) return
+  await sql`create table virtual (id int primary key, twice int generated always as (id * 2) virtual)`
+  await sql`alter table virtual replica identity full`
+  await assert.rejects(
+    openTestCapture(t, database, { tables: ['public.stored', 'public.virtual'], snapshot: 'no_data' }),
+    { code: 'REPLICA_IDENTITY_WEAK' },
+  )
+  await sql`insert into virtual values (1)`
+  await sql`update virtual set id = 2`
 })

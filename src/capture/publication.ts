@@ -28,12 +28,21 @@ export interface TableState {
   readonly isPublished: boolean
   /** Partitions or the table itself whose UPDATEs would fail if they were published. */
   readonly weak: readonly string[]
+  /** FULL, with a stored generated column. */
+  readonly hasStoredIdentity: boolean
 }
 
 interface PublicationState {
   readonly is_owner: boolean
   readonly publishes_all: boolean
+  readonly publishes_stored: boolean
 }
+
+/**
+ * From PostgreSQL 18 on, a generated column that is part of the replica identity has to be published, or its owner's
+ * UPDATEs fail; before, there is no such setting and no such check.
+ */
+const PUBLISHES_STORED_SINCE = 180_000
 
 /**
  * Looks after the publication: created if missing, for exactly these tables; missing tables added, if it is ours; every
@@ -57,6 +66,35 @@ export async function ensurePublication(
   }
 }
 
+/**
+ * Still all there? A table that is taken out of the publication while it is followed goes unnoticed in the stream: its changes
+ * just stop.
+ *
+ * @throws TrackOpsError PUBLICATION_MISSING
+ */
+export async function assertPublished(sql: Sql, publication: string, tables: readonly string[]): Promise<void> {
+  let published: readonly { readonly name: string }[]
+  try {
+    published = await sql<{ name: string }[]>`
+      select n.nspname || '.' || c.relname as name
+        from pg_publication p
+        join pg_publication_rel r on r.prpubid = p.oid
+        join pg_class c on c.oid = r.prrelid
+        join pg_namespace n on n.oid = c.relnamespace
+       where p.pubname = ${publication}
+      union
+      select schemaname || '.' || tablename from pg_publication_tables where pubname = ${publication}`
+  } catch (error) {
+    throw toCaptureError(error, `looking at publication ${publication}`)
+  }
+  const names = new Set(published.map(({ name }) => name))
+  const missing = tables.filter((table) => !names.has(table))
+  if (missing.length === 0) return
+  throw new TrackOpsError('PUBLICATION_MISSING', `publication ${publication} no longer has ${missing.join(', ')}`, {
+    details: { publication, tables: missing.join(', ') },
+  })
+}
+
 /** @throws TrackOpsError POSTGRES_UNREACHABLE, ... */
 export async function dropPublication(sql: Sql, publication: string): Promise<void> {
   try {
@@ -75,8 +113,10 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
   const quotedPublication = quoteIdentifier(publication)
   const [state] = await tx<PublicationState[]>`
     select pg_has_role(pubowner, 'USAGE') as is_owner,
-           pubinsert and pubupdate and pubdelete and pubtruncate as publishes_all
-      from pg_publication where pubname = ${publication}`
+           pubinsert and pubupdate and pubdelete and pubtruncate as publishes_all,
+           coalesce(to_jsonb(p) ->> 'pubgencols', 's') = 's' as publishes_stored
+      from pg_publication p where pubname = ${publication}`
+  const [server] = await tx<{ version: number }[]>`select current_setting('server_version_num')::int as version`
   const tables = await readTables(tx, options)
   const missing = tables.filter((table) => !table.isPublished)
   const list = missing.map((table) => table.quoted).join(', ')
@@ -84,12 +124,17 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
   if (!state) {
     if (tables.length === 0)
       throw new TrackOpsError('CONFIG_INVALID', `publication ${publication} would have no tables`)
-    const viaRoot = options.publishesViaRoot ?? true
-    commands.push(
-      `create publication ${quotedPublication} for table ${list}${viaRoot ? ' with (publish_via_partition_root = true)' : ''}`,
-    )
+    const settings = [
+      ...((options.publishesViaRoot ?? true) ? ['publish_via_partition_root = true'] : []),
+      ...((server?.version ?? 0) >= PUBLISHES_STORED_SINCE ? ['publish_generated_columns = stored'] : []),
+    ]
+    const suffix = settings.length > 0 ? ` with (${settings.join(', ')})` : ''
+    commands.push(`create publication ${quotedPublication} for table ${list}${suffix}`)
   } else {
     if (missing.length > 0) commands.push(`alter publication ${quotedPublication} add table ${list}`)
+    if (!state.publishes_stored && tables.some((table) => table.hasStoredIdentity)) {
+      commands.push(`alter publication ${quotedPublication} set (publish_generated_columns = stored)`)
+    }
     if (!state.publishes_all) {
       commands.push(`alter publication ${quotedPublication} set (publish = 'insert, update, delete, truncate')`)
     }
@@ -117,7 +162,7 @@ export function refuseWeak(tables: readonly TableState[]): void {
   throw new TrackOpsError(
     'REPLICA_IDENTITY_WEAK',
     `publishing would make every UPDATE and DELETE fail on tables without a usable replica identity: ${weak.join(', ')}. ` +
-      `Add a primary key, or: ${commands};`,
+      `Add a primary key, or: ${commands}; (with virtual generated columns only a primary key or an index will do).`,
     { details: { tables: weak.join(', '), command: `${commands};` } },
   )
 }
@@ -128,7 +173,9 @@ export function refuseWeak(tables: readonly TableState[]): void {
  */
 async function readTables(tx: TransactionSql, options: PublicationOptions): Promise<readonly TableState[]> {
   const wanted = options.tables.map((name) => splitTableName(name))
-  const rows = await tx<{ name: string; quoted: string; is_published: boolean; weak: string[] }[]>`
+  const rows = await tx<
+    { name: string; quoted: string; is_published: boolean; weak: string[]; has_stored_identity: boolean }[]
+  >`
     with wanted as (
       select * from unnest(${wanted.map(([schema]) => schema)}::text[], ${wanted.map(([, table]) => table)}::text[])
         as w(schema_name, table_name)
@@ -147,12 +194,16 @@ async function readTables(tx: TransactionSql, options: PublicationOptions): Prom
                join pg_class leaf on leaf.oid = member.oid
                join pg_namespace leaf_schema on leaf_schema.oid = leaf.relnamespace
               where case leaf.relreplident
-                    when 'f' then false
+                    -- FULL holds virtual generated columns, which are never published: UPDATEs would fail (PostgreSQL 18)
+                    when 'f' then exists (select from pg_attribute a where a.attrelid = leaf.oid and a.attgenerated = 'v'
+                                             and not a.attisdropped)
                     when 'd' then not exists (select from pg_index i where i.indrelid = leaf.oid and i.indisprimary)
                     when 'i' then not exists (select from pg_index i where i.indrelid = leaf.oid and i.indisreplident)
                     else true end
               order by 1
-           ) as weak
+           ) as weak,
+           c.relreplident = 'f' and exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 's'
+                                               and not a.attisdropped) as has_stored_identity
       from wanted w
       join pg_namespace n on n.nspname = w.schema_name
       join pg_class c on c.relnamespace = n.oid and c.relname = w.table_name and c.relkind in ('r', 'p')`
@@ -163,7 +214,13 @@ async function readTables(tx: TransactionSql, options: PublicationOptions): Prom
       details: { table: `${schema}.${table}` },
     })
   }
-  return rows.map(({ name, quoted, is_published: isPublished, weak }) => ({ name, quoted, isPublished, weak }))
+  return rows.map((row) => ({
+    name: row.name,
+    quoted: row.quoted,
+    isPublished: row.is_published,
+    weak: row.weak,
+    hasStoredIdentity: row.has_stored_identity,
+  }))
 }
 
 /** `public.orders` to its two parts; the first dot divides. @throws TrackOpsError CONFIG_INVALID */

@@ -63,7 +63,10 @@ export async function dlq(argv: string[], io: CliIo): Promise<number> {
 
 function assertId(id: string | undefined, action: string): void {
   if (id === undefined || !/^\d{1,18}$/.test(id)) {
-    throw new TrackOpsError('USAGE', `dlq ${action}: expected the number of a dead letter, as \`trackops dlq list\` prints it.`)
+    throw new TrackOpsError(
+      'USAGE',
+      `dlq ${action}: expected the number of a dead letter, as \`trackops dlq list\` prints it.`,
+    )
   }
 }
 
@@ -80,7 +83,9 @@ function list(letters: readonly StoredDeadLetter[], isJson: boolean, io: CliIo):
   }
   for (const letter of letters) {
     const when = letter.replayedAt ? `, replayed ${letter.replayedAt}` : ''
-    io.stdout.write(`${letter.id}  ${letter.createdAt}  ${letter.consumer}  ${letter.source}  ${letter.errorCode}: ${letter.errorMessage}${when}\n`)
+    io.stdout.write(
+      `${letter.id}  ${letter.createdAt}  ${letter.consumer}  ${letter.source}  ${letter.errorCode}: ${letter.errorMessage}${when}\n`,
+    )
   }
   io.stdout.write(`${letters.length} dead letter${letters.length === 1 ? '' : 's'}\n`)
   return 0
@@ -96,7 +101,8 @@ async function replay(letters: readonly StoredDeadLetter[], deps: ReplayDeps, io
   for (const letter of letters) {
     const outcome = await attempt(letter, deps)
     if (outcome.kind === 'replayed') io.stdout.write(`${letter.id} replayed\n`)
-    else if (outcome.kind === 'requested') io.stdout.write(`${letter.id} will be replayed by ${letter.consumer} when it runs\n`)
+    else if (outcome.kind === 'requested')
+      io.stdout.write(`${letter.id} will be replayed by ${letter.consumer} when it runs\n`)
     else {
       failures++
       io.stdout.write(`${letter.id} failed again: ${outcome.reason}\n`)

@@ -43,7 +43,8 @@ export async function replayDeadLetter(letter: StoredDeadLetter, deps: ReplayDep
       const { change } = subject
       if (change === null) return { kind: 'failed', reason: 'the row could not be read, and cannot be now' }
       const mine = deps.definitions.filter(({ table, topic }) => table === subject.table && topic === subject.topic)
-      if (mine.length === 0) return { kind: 'failed', reason: `no definition derives ${subject.topic} from ${subject.table}` }
+      if (mine.length === 0)
+        return { kind: 'failed', reason: `no definition derives ${subject.topic} from ${subject.table}` }
       await deps.sql.begin(async (tx) => {
         for (const definition of mine) {
           const events = definition.derive(change)

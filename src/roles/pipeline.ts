@@ -51,6 +51,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
   let state: PipelineStatus['state'] = 'starting'
   let reason: string | null = null
   let passes = 0
+  let hasRun = false
 
   async function pass(signal: AbortSignal): Promise<void> {
     const opened = await deps.openCapture(signal)
@@ -64,6 +65,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
       }
       state = 'running'
       reason = null
+      hasRun = true
       await flow(opened, context, signal)
     } finally {
       await opened.close()
@@ -112,7 +114,9 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
           if (!signal.aborted) throw new TrackOpsError('POSTGRES_PROTOCOL', 'the change stream ended by itself')
         } catch (error) {
           if (signal.aborted) break
-          if (retryOf(error) === 'never') {
+          // What was right once and is not any more (a table was dropped) was changed in the database, and can be mended there.
+          const isMendable = hasRun && error instanceof TrackOpsError && error.code === 'CONFIG_INVALID'
+          if (retryOf(error) === 'never' && !isMendable) {
             state = 'stopped'
             reason = describeError(error)
             log.error({ reason }, 'the change stream stopped')

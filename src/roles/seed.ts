@@ -10,7 +10,8 @@ export async function seedDatabase(loaded: LoadedConfig, urls: ServerUrls, count
   const databases = new Map(
     await Promise.all(
       [['source', urls.source] as const, ...Object.entries(urls.databases)].map(
-        async ([name, url]) => [name, await connectPostgres(url, { applicationName: 'trackops-seed', maxConnections: 2 })] as const,
+        async ([name, url]) =>
+          [name, await connectPostgres(url, { applicationName: 'trackops-seed', maxConnections: 2 })] as const,
       ),
     ),
   )

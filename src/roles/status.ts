@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 
+import { codeOf } from '../cache/code-version.ts'
 import { formatLsn, type Lsn } from '../change/lsn.ts'
 import type { ConsumerStatus } from '../consume/stream-consumer.ts'
 import type { TrackOpsConfig } from './define-config.ts'
@@ -50,6 +51,8 @@ export interface SystemStatus {
     readonly key: string
     readonly warm: string
     readonly ttlSeconds: number
+    /** Of the view's code as it is now: what a reader in another language needs (docs/wire-protocol.md). */
+    readonly code: string
   }[]
   readonly services: readonly { readonly name: string; readonly url: string }[]
 }
@@ -128,7 +131,10 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
       usedMemoryBytes,
     },
     deadLetters,
-    views: deps.config.views.map(({ name, kind, key, warm, ttlSeconds }) => ({ name, kind, key, warm, ttlSeconds })),
+    views: deps.config.views.map((view) => {
+      const { name, kind, key, warm, ttlSeconds } = view
+      return { name, kind, key, warm, ttlSeconds, code: codeOf(view) }
+    }),
     services: deps.services,
   }
 }

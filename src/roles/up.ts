@@ -63,7 +63,8 @@ export async function up(options: UpOptions): Promise<void> {
       try {
         await untilReady(system, signal)
         if (!signal.aborted) {
-          for (const { name, url } of [...servers.started, ...system.endpoints]) options.print(`${name.padEnd(18)} ${url}`)
+          for (const { name, url } of [...servers.started, ...system.endpoints])
+            options.print(`${name.padEnd(18)} ${url}`)
           options.print('trackops is ready')
         }
         await Promise.race([system.ended, watch(system, options), aborted(signal)])

@@ -21,7 +21,7 @@ import { type TestRedis, testRedis } from './redis.ts'
 export interface TestSystem {
   readonly sql: Sql
   readonly inventorySql: Sql
-  readonly redis: ReturnType<typeof createClient>
+  readonly redis: ReturnType<typeof redisClient>
   readonly redisServer: TestRedis
   readonly urls: ServerUrls
   readonly orderUrl: string
@@ -38,6 +38,10 @@ export interface TestSystemOptions {
   /** Instead of a database in the shared server. */
   readonly source?: { readonly url: string; readonly sql: Sql }
   readonly log?: Logger
+}
+
+function redisClient(url: string) {
+  return createClient({ url, RESP: 2 })
 }
 
 const ROOT = new URL('../../', import.meta.url).pathname
@@ -79,7 +83,7 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
     current = undefined
   }
   defer(scope, stop)
-  const redis = createClient({ url: redisServer.url, RESP: 2 })
+  const redis = redisClient(redisServer.url)
   redis.on('error', () => undefined)
   await redis.connect()
   defer(scope, async () => redis.destroy())
