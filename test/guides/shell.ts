@@ -139,7 +139,7 @@ function asText(value: unknown): string {
   if (Array.isArray(value)) return value.map(asText).join('\n')
   if (value === null) return '(nil)'
   if (typeof value === 'string') return value
-  return typeof value === 'object' ? jsonText(value) : String(value)
+  return typeof value === 'object' ? jsonText(value as object) : JSON.stringify(value)
 }
 
 /** As PostgreSQL writes a jsonb: the driver has parsed it. */

@@ -70,7 +70,7 @@ async function assertTypes(directory: string): Promise<void> {
   const types = join(ROOT, 'node_modules/@types')
   const said = await promisify(execFile)(compiler, ['-p', directory, '--typeRoots', types, '--types', 'node']).then(
     ({ stdout }) => stdout,
-    (error: { stdout?: string }) => error.stdout ?? String(error),
+    (error: { stdout?: string }) => error.stdout ?? 'tsc could not be run',
   )
   assert.equal(said, '')
 }
