@@ -44,7 +44,10 @@ export function createKeyTemplate(text: string, prefix = ''): KeyTemplate {
   const separators = new Set(Array.from(literals.slice(1).join('') + (first.at(-1) ?? '')).filter(isSeparator))
   const reserved = new Set([...separators, '%', '{', '}'])
 
+  // Most keys are numbers and UUIDs: nothing to encode, and a key is made for every change of every view.
+  const plain = reserved.has('-') ? /^[A-Za-z0-9]*$/ : /^[A-Za-z0-9-]*$/
   const encode = (value: string): string => {
+    if (plain.test(value)) return value
     let encoded = ''
     for (const character of value) encoded += reserved.has(character) ? percentEncode(character) : character
     return encoded
@@ -67,7 +70,7 @@ export function createKeyTemplate(text: string, prefix = ''): KeyTemplate {
     parameters,
     format(texts) {
       let key = first
-      for (const [index, literal] of rest.entries()) key += encode(texts[index] ?? '') + literal
+      for (let index = 0; index < rest.length; index++) key += encode(texts[index] ?? '') + (rest[index] ?? '')
       return key
     },
     parse(key) {

@@ -151,7 +151,7 @@ function planKeyedView(
   const after = event.op === 'd' ? null : withUnchanged(event.after, event.op === 'u' ? event.before : null)
   const before = event.op === 'c' ? null : oldRow(event, identifying(view))
   const oldKey = before ? keyOf(view, before) : null
-  const newKey = after ? keyOf(view, after) : null
+  const newKey = after ? (before && isSameKey(view, before, after) ? oldKey : keyOf(view, after)) : null
   const oldField = before && view.kind === 'list' ? fieldOf(view, before) : null
   const newField = after && view.kind === 'list' ? fieldOf(view, after) : null
   if (
@@ -245,6 +245,12 @@ function keyOf(view: CompiledRowView | CompiledListView, image: RowImage): strin
     texts.push(canonicalText(typeName(image.relation, column), text))
   }
   return view.template.format(texts)
+}
+
+/** Most changes leave the key as it is: comparing its texts is cheaper than making it twice. */
+function isSameKey(view: CompiledRowView | CompiledListView, before: RowImage, after: RowImage): boolean {
+  if (before.relation !== after.relation) return false
+  return view.template.parameters.every((column) => columnText(before, column) === columnText(after, column))
 }
 
 function fieldOf(view: CompiledListView, image: RowImage): string | null | undefined {

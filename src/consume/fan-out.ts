@@ -3,13 +3,13 @@ import type { BatchSource } from './batch.ts'
 
 /** Bounds of what one consumer may have waiting, so that the slowest holds up the stream and not the memory. */
 export interface FanOutLimits {
-  /** Default 20,000. */
+  /** Default 4,000: several calls' worth; more only fills the memory. */
   readonly maxChanges: number
-  /** Default 32 MiB. */
+  /** Default 8 MiB. */
   readonly maxBytes: number
 }
 
-export const FAN_OUT_LIMITS: FanOutLimits = { maxChanges: 20_000, maxBytes: 32 * 1024 * 1024 }
+export const FAN_OUT_LIMITS: FanOutLimits = { maxChanges: 4_000, maxBytes: 8 * 1024 * 1024 }
 
 /** One item costs this much of the bound even if it holds no change. */
 const ITEM_BYTES = 64
