@@ -26,6 +26,10 @@ const MAX_PARAM_LENGTH = 2_500
 /** A client that sends its request byte by byte must not hold a socket for ever. */
 const REQUEST_TIMEOUT_MS = 30_000
 
+const CLOSE_IDLE_EVERY_MS = 20
+/** Longer than any answer takes; who has sent nothing by then is not going to. */
+const DRAIN_LIMIT_MS = 10_000
+
 export type HttpServer = ReturnType<typeof build>
 
 /** What both services have in common: JSON in, JSON or a problem out, documentation, measurement. No routes yet. */
@@ -56,9 +60,26 @@ function build(log: Logger) {
     clientErrorHandler: answerBrokenRequest,
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setErrorHandler(createErrorHandler(log))
+  app.addHook('preClose', (done) => {
+    endConnections(app.server)
+    done()
+  })
   // Response schemas are documentation. Answers go out as they are: a cached document is not reshaped on its way.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   return app
+}
+
+/**
+ * A client that keeps its connection for its next request must not hold up the end: Node closes what is idle when the closing begins,
+ * and then waits a minute for those that were answered a moment later.
+ */
+function endConnections(server: HttpServer['server']): void {
+  const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+  const closingAll = setTimeout(() => server.closeAllConnections(), DRAIN_LIMIT_MS)
+  server.once('close', () => {
+    clearInterval(closingIdle)
+    clearTimeout(closingAll)
+  })
 }
 
 async function document(app: HttpServer, options: HttpServerOptions): Promise<void> {
