@@ -23,6 +23,11 @@ export interface OrderEventConsumerDeps {
   readonly definitions: readonly EventDefinition[]
   /** Publishes what rows that changed unseen must have meant (see missed-events.ts). */
   readonly recoverMissed: (horizon: bigint, signal: AbortSignal) => Promise<void>
+  /**
+   * Below which transaction id all had ended before the slot was first made: what counts until more is known. Without it, a slot that is
+   * lost within the first seconds takes its events along.
+   */
+  readonly firstHorizon?: bigint
   /** Milliseconds of a clock that never jumps. Default performance.now. */
   readonly now?: () => number
 }
@@ -113,7 +118,7 @@ export function createOrderEventConsumer(
         )
         if (found.horizon !== null) await deps.recoverMissed(found.horizon, signal)
       }
-      const horizon = createHorizon(found?.horizon ?? null)
+      const horizon = createHorizon(found?.horizon ?? deps.firstHorizon ?? null)
       // Without it a database on which no event ever happens would leave nothing to go by after a lost slot.
       horizon.reached(decided.from.commitLsn, await context.visibility.look())
       await store(context, decided.from, horizon, NOTHING)

@@ -217,6 +217,7 @@ async function startStream(parts: StreamParts): Promise<StartedStream> {
         sql: source,
         log,
         definitions,
+        firstHorizon: await oldestRunning(source),
         recoverMissed: async (horizon, signal) => {
           await publishMissedEvents({ sql: source, log }, definitions, horizon, signal)
         },
@@ -265,6 +266,12 @@ async function startStream(parts: StreamParts): Promise<StartedStream> {
  * refill: bounded memory, and Redis is never held up for long.
  */
 const MAX_WHOLE_TRANSACTION_CHANGES = 2_000
+
+/** Every transaction below it has ended. */
+async function oldestRunning(sql: Sql): Promise<bigint> {
+  const [row] = await sql<{ xid: string }[]>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`
+  return BigInt(row?.xid ?? 0)
+}
 
 function tablesOf(views: LoadedConfig['config']['views']): readonly string[] {
   return views.flatMap((view) => (view.kind === 'query' ? view.dependsOn.map(({ table }) => table) : [view.table]))
