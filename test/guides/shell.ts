@@ -36,15 +36,16 @@ export function createShell(scope: TestScope, deps: ShellDeps): Shell {
   const { sql, redis, env } = deps
 
   async function psql(words: readonly string[]): Promise<string> {
+    const separator = words.includes('-Atc') ? '|' : ' | '
     const rows = await sql.unsafe(words.at(-1) ?? '').simple()
     const { command, count } = rows
-    if (command === 'SELECT') return rows.map((row) => Object.values(row).map(asText).join(' | ')).join('\n')
+    if (command === 'SELECT') return rows.map((row) => Object.values(row).map(asText).join(separator)).join('\n')
     if (command === 'INSERT') return `INSERT 0 ${count}`
     return count === null || count === 0 ? command : `${command} ${count}`
   }
 
   async function redisCli(words: readonly string[]): Promise<string> {
-    return asText(await redis.sendCommand(words.slice(words.indexOf('-u') + 2)))
+    return asText(await redis.sendCommand(words.slice(/^-[up]$/.test(words[0] ?? '') ? 2 : 0)))
   }
 
   async function curl(words: readonly string[]): Promise<string> {
@@ -91,6 +92,11 @@ export function createShell(scope: TestScope, deps: ShellDeps): Shell {
   return {
     async run(command) {
       const [program, ...words] = split(command, env)
+      const assignment = /^([A-Z]+)=(.*)$/.exec(program ?? '')
+      if (assignment) {
+        env[assignment[1] ?? ''] = assignment[2] ?? ''
+        return { output: '', exitCode: 0 }
+      }
       switch (program) {
         case 'psql':
           return { output: await psql(words), exitCode: 0 }
@@ -98,7 +104,8 @@ export function createShell(scope: TestScope, deps: ShellDeps): Shell {
           return { output: await redisCli(words), exitCode: 0 }
         case 'curl':
           return { output: await curl(words), exitCode: 0 }
-        case 'trackops': {
+        case 'trackops':
+        case './trackops': {
           const { output, exited } = trackops(words)
           const exitCode = await exited
           return { output: output(), exitCode }
