@@ -80,11 +80,11 @@ const never = (): AbortSignal => new AbortController().signal
 
 function queueOf(redis: Redis, signal: AbortSignal = never()) {
   const reasons: (string | null)[] = []
-  const queue = createApplyQueue(
-    { protocol: redis.protocol, log: SILENT, onWaiting: (why) => reasons.push(why) },
-    signal,
-  )
-  return { queue, reasons }
+  const failures: unknown[] = []
+  const onWaiting = (why: string | null): void => void reasons.push(why)
+  const onFailed = (error: unknown): void => void failures.push(error)
+  const queue = createApplyQueue({ protocol: redis.protocol, log: SILENT, onWaiting, onFailed }, signal)
+  return { queue, reasons, failures }
 }
 
 /** Adds p0 -> p1 -> ...; gives what was reported as done. */
@@ -249,12 +249,14 @@ test('a position that nobody here has reached ends the queue: nothing more is ta
   const redis = fakeRedis()
   redis.stored.warmer = 'somebody else'
   const done: string[] = []
-  const { queue } = queueOf(redis)
+  const { queue, failures } = queueOf(redis)
   const adding = addAll(queue, ['both', 'both', 'both', 'both'], done)
   adding.catch(() => undefined)
   await turn()
   for (let calls = 0; calls < 3; calls++) redis.take()
   redis.answer()
+  await turn()
+  assert.equal(failures.length, 1, 'without another batch, too')
   await assert.rejects(adding, { code: 'POSITION_MISMATCH' })
   await assert.rejects(
     queue.add(batchOf('p4', 'p5'), () => undefined),
@@ -282,7 +284,8 @@ test('what can never succeed is not tried again', async () => {
       return Promise.reject(new TrackOpsError('CONFIG_INVALID', 'two operations of one key'))
     },
   }
-  const queue = createApplyQueue({ protocol, log: SILENT, onWaiting: () => undefined }, never())
+  const ignore = (): void => undefined
+  const queue = createApplyQueue({ protocol, log: SILENT, onWaiting: ignore, onFailed: ignore }, never())
   await queue.add(batchOf('p0', 'p1'), () => undefined)
   await assert.rejects(queue.drain(), { code: 'CONFIG_INVALID' })
   assert.equal(calls, 1)

@@ -8,6 +8,8 @@ export interface ApplyQueueDeps {
   readonly log: Logger
   /** Called when Redis does not take a batch, with the reason, and with null when it does again. */
   readonly onWaiting: (reason: string | null) => void
+  /** Called once, with what made a batch fail for good: nothing may be added for a long time that would bring it to light. */
+  readonly onFailed: (error: unknown) => void
 }
 
 /**
@@ -99,6 +101,7 @@ export function createApplyQueue(deps: ApplyQueueDeps, signal: AbortSignal): App
         await settle(entry)
       } catch (error) {
         failed = { error }
+        deps.onFailed(error)
       }
       wake?.()
     })

@@ -98,6 +98,9 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       const { history, resumeLsn } = context
       const { forget, moves, at, texts } = decideCacheResume({ role, stored, history, resumeLsn })
       if (forget !== 'nothing') {
+        // What committed before a new slot's first position comes by no event: a fill that does not see it yet would keep the old
+        // state for good. So nothing is filled until all that was under way has ended: readers trust no Redis without positions.
+        if (context.isSlotNew) await context.visibility.allEnded(signal)
         const isHistoryNew = forget === 'history'
         const { removedKeys } = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
         log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
@@ -155,10 +158,11 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       await queue.drain()
       await patiently('forgetting a view', signal, async () => {
         for (const { view, lsn } of plan.truncated) await protocol.truncate(view.name, lsn)
-        for (const { view, reason: why } of plan.forgotten) {
+        for (const { view, reason: why, lsn } of plan.forgotten) {
           if (why === 'old-values-missing')
             log.warn({ view: view.name, reason: why }, 'a change does not say which keys it means')
-          await protocol.forget([view.name], { signal })
+          // With the LSN: apart, a warmer that lags must not bring back what this change made stale.
+          await protocol.truncate(view.name, lsn)
         }
       })
     }
@@ -185,7 +189,8 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       applied = null
       const lost = new AbortController()
       const either = AbortSignal.any([signal, lost.signal])
-      const queue = createApplyQueue({ protocol, log, onWaiting: waiting }, either)
+      const onFailed = (error: unknown): void => lost.abort(error)
+      const queue = createApplyQueue({ protocol, log, onWaiting: waiting, onFailed }, either)
       const refills = createRefills({ refill: deps.refill, log }, either)
       const pass: Pass = { context, queue, refills, signal: either }
       let watching: Promise<void> | undefined
@@ -195,7 +200,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         const lsn = slowest(role, applied).commitLsn
         window.applied(lsn)
         deps.onApplied?.({ lsn, positions: onlyOf(PART_OF[role], standing.texts), commitTimeMicros: null })
-        watching = watchPositions(context, either).catch((error: unknown) => lost.abort(error))
+        watching = watchPositions(context, either).catch(onFailed)
         for (;;) {
           const items = await source.next({ changes: changesPerCall * 4 }, either)
           if (items === undefined) break

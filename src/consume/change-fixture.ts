@@ -126,11 +126,19 @@ export function visibilityOf(seen?: Seen): Visibility {
     wait: (xids) => Promise.resolve(new Map(xids.map((xid) => [xid, BigInt(xid)]))),
     look: () => Promise.resolve(shown),
     newest: () => shown,
+    allEnded: () => Promise.resolve(),
   }
 }
 
 export function contextOf(options: Partial<StreamContext> = {}): StreamContext {
-  return { history: HISTORY, resumeLsn: lsn(0), visibility: visibilityOf(), inTurn: createTurns(), ...options }
+  return {
+    history: HISTORY,
+    resumeLsn: lsn(0),
+    isSlotNew: false,
+    visibility: visibilityOf(),
+    inTurn: createTurns(),
+    ...options,
+  }
 }
 
 /** A stream of one reader that is told what comes. */

@@ -19,7 +19,7 @@ import { deriveEvents } from './derive-events.ts'
 import type { EventDefinition, RowChangeView } from './event-definition.ts'
 
 const told = (change: RowChangeView): DomainEvent => ({
-  eventId: `${change.op}:${String((change.after ?? change.before)?.['id'])}`,
+  eventId: `${change.op}:${JSON.stringify((change.after ?? change.before)?.['id']).replaceAll('"', '')}`,
   topic: 'items',
   key: 'k',
   payload: {},

@@ -17,7 +17,7 @@ const definition: EventDefinition = {
   columns: ['id', 'amount', 'Odd "name', 'made_at', 'details'],
   derive: ({ after }) => {
     if (after?.['id'] === 13) throw new Error('secret')
-    return [{ ...event(`CREATED:${String(after?.['id'])}`), payload: { ...after } }]
+    return [{ ...event(`CREATED:${JSON.stringify(after?.['id'])}`), payload: { ...after } }]
   },
 }
 

@@ -6,6 +6,7 @@ import type { Sql } from 'postgres'
 import { defer, type TestScope } from '../../test/support/defer.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import type { StreamItem } from '../change/change-event.ts'
+import type { Value } from '../change/value.ts'
 import { logDatabase, ownLogDatabase, published } from '../log/log-fixture.ts'
 import { listDeadLetters } from '../log/dead-letters.ts'
 import { moveLogPosition, readLogPosition } from '../log/positions.ts'
@@ -34,12 +35,14 @@ import type { StreamContext } from './stream-consumer.ts'
 
 const NAME = 'order-event-consumer'
 
+const textOf = (value: Value | undefined): string => (typeof value === 'string' ? value : '')
+
 const created: EventDefinition = {
   topic: 'items',
   table: 'public.items',
   columns: ['id', 'status', 'details'],
   derive: ({ after }) =>
-    after ? [{ eventId: `CREATED:${String(after['id'])}`, topic: 'items', key: 'k', payload: { ...after } }] : [],
+    after ? [{ eventId: `CREATED:${textOf(after['id'])}`, topic: 'items', key: 'k', payload: { ...after } }] : [],
 }
 
 function consumerOf(sql: Sql, deps: Partial<OrderEventConsumerDeps> = {}, options: OrderEventConsumerOptions = {}) {

@@ -17,6 +17,8 @@ export type ConsumerName = keyof typeof CONSUMER_GROUPS
 export interface StreamContext {
   readonly history: History
   readonly resumeLsn: Lsn
+  /** The slot was made for this run: what committed before `resumeLsn` comes by no event. */
+  readonly isSlotNew: boolean
   readonly visibility: Visibility
   /** Runs the step when those that other consumers of this stream gave before have ended. */
   inTurn<T>(step: () => Promise<T>): Promise<T>

@@ -158,3 +158,36 @@ test('a server that is away is no change of history', async (t) => {
   await server.start()
   await waitFor(() => visibility.look(), { what: 'the server to answer' })
 })
+
+test('P1: all that runs is waited for to its end, what begins later is not', async (t) => {
+  const { sql } = await testPostgres(t)
+  await sql`create table items (id int primary key)`
+  const visibility = createVisibility({ sql, history: await historyOf(sql) })
+  const begun = Promise.withResolvers<void>()
+  const commit = Promise.withResolvers<void>()
+  const running = sql.begin(async (tx) => {
+    await tx`insert into items values (1)`
+    begun.resolve()
+    await commit.promise
+  })
+  await begun.promise
+  let isOver = false
+  const waiting = visibility.allEnded(signalOf(t)).finally(() => (isOver = true))
+  const later = Promise.withResolvers<void>()
+  const laterBegun = Promise.withResolvers<void>()
+  // At least one look with the first still running.
+  await visibility.look()
+  const young = sql.begin(async (tx) => {
+    await tx`insert into items values (2)`
+    laterBegun.resolve()
+    await later.promise
+  })
+  await laterBegun.promise
+  await visibility.look()
+  assert.equal(isOver, false)
+  commit.resolve()
+  await running
+  await waiting
+  later.resolve()
+  await young
+})

@@ -25,6 +25,8 @@ export interface Visibility {
   wait(xids: readonly number[], signal: AbortSignal): Promise<ReadonlyMap<number, bigint>>
   /** Takes a snapshot now, where there is no transaction to wait for. @throws TrackOpsError as `wait` */
   look(): Promise<Seen>
+  /** Resolves when every transaction that runs now has ended, and what it committed is visible to readers. */
+  allEnded(signal: AbortSignal): Promise<void>
   /** The newest snapshot seen, with the WAL insert position taken after it. */
   newest(): Seen | undefined
 }
@@ -68,6 +70,17 @@ export function createVisibility(deps: {
 
   return {
     newest: () => seen,
+
+    async allEnded(signal) {
+      const { running, xmax } = (await look()).snapshot
+      for (let looks = 0; ; looks++) {
+        const current = (await look()).snapshot
+        const isRunning = [...running].some((xid) => current.running.has(xid))
+        if (!isRunning && current.xmax >= xmax) return
+        await pause(WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 250, signal)
+        signal.throwIfAborted()
+      }
+    },
     look,
 
     async wait(xids, signal) {
