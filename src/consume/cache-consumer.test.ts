@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { waitFor } from '../../test/support/wait-for.ts'
+import { partial } from '../change/debezium/fixtures/build.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { at, cacheFixture, contents, row, runThrough, STREAM } from './cache-consumer-fixture.ts'
 import type { CacheRole } from './cache-roles.ts'
@@ -9,6 +10,7 @@ import {
   contextOf,
   HISTORY,
   insert,
+  ITEMS,
   LATER_HISTORY,
   lsn,
   place,
