@@ -5,7 +5,7 @@
  * identity too weak for the view: preflight says so), nobody can say which entry it made stale: the view is forgotten.
  */
 import type { ChangeEvent, Delete, Insert, SnapshotRead, Update } from '../change/change-event.ts'
-import { formatLsn, type Lsn } from '../change/lsn.ts'
+import { formatLsn, type Lsn, maxLsn } from '../change/lsn.ts'
 import { formatPosition, type Position } from '../change/position.ts'
 import { qualifiedName, type Relation } from '../change/relation.ts'
 import { columnText, type RowImage } from '../change/row-image.ts'
@@ -43,6 +43,8 @@ export interface Plan {
   readonly forgotten: readonly {
     readonly view: CompiledView
     readonly reason: 'old-values-missing' | 'no-keys' | 'keys-failed' | 'truncated'
+    /** The greatest of the changes that demand it: nothing at or below may create an entry from here on (P3). */
+    readonly lsn: Lsn
   }[]
   /** L4: the keys of these are invalidated by `operations`; everything else goes on. */
   readonly failed: readonly FailedChange[]
@@ -71,7 +73,7 @@ interface Feeds {
 interface Work {
   readonly drafts: Drafts
   readonly truncated: Map<CompiledView, Lsn>
-  readonly forgotten: Map<CompiledView, Forgotten['reason']>
+  readonly forgotten: Map<CompiledView, { readonly reason: Forgotten['reason']; readonly lsn: Lsn }>
   readonly failed: FailedChange[]
 }
 
@@ -111,11 +113,16 @@ export function createPlanner(views: CompiledViews): Planner {
       return {
         operations: work.drafts.operations(formatPosition),
         truncated: Array.from(work.truncated, ([view, lsn]) => ({ view, lsn })),
-        forgotten: Array.from(work.forgotten, ([view, reason]) => ({ view, reason })),
+        forgotten: Array.from(work.forgotten, ([view, forgotten]) => ({ view, ...forgotten })),
         failed: work.failed,
       }
     },
   }
+}
+
+function forgetView(work: Work, view: CompiledView, reason: Forgotten['reason'], change: Change): void {
+  const known = work.forgotten.get(view)
+  work.forgotten.set(view, { reason, lsn: known ? maxLsn(known.lsn, change.lsn) : change.lsn })
 }
 
 function truncate(work: Work, feeds: Feeds, change: Change): void {
@@ -123,7 +130,7 @@ function truncate(work: Work, feeds: Feeds, change: Change): void {
     work.truncated.set(view, change.lsn)
     work.drafts.truncate(view, change)
   }
-  for (const { view } of feeds.queries) work.forgotten.set(view, 'truncated')
+  for (const { view } of feeds.queries) forgetView(work, view, 'truncated', change)
 }
 
 function planRowChange(work: Work, feeds: Feeds, event: RowChange, change: Change, isWhole: boolean): void {
@@ -161,7 +168,7 @@ function planKeyedView(
     oldField === undefined ||
     newField === undefined
   ) {
-    work.forgotten.set(view, 'old-values-missing')
+    forgetView(work, view, 'old-values-missing', change)
     return
   }
   // In a piece, one row's last change gives its row's last state; of a list, other members may be in other pieces.
@@ -199,7 +206,7 @@ function planQueryView(
   if (event.op === 'r' && view.view.warm !== 'all') return
   const { keys: keysOf, columns } = dependency
   if (!keysOf) {
-    if (event.op !== 'r') work.forgotten.set(view, 'no-keys')
+    if (event.op !== 'r') forgetView(work, view, 'no-keys', change)
     return
   }
   const before = event.op === 'u' || event.op === 'd' ? oldRow(event, columns) : null
@@ -211,7 +218,7 @@ function planQueryView(
       if (image === null) continue
       const row = image && decode(view, image, columns)
       if (!row) {
-        work.forgotten.set(view, 'old-values-missing')
+        forgetView(work, view, 'old-values-missing', change)
         return
       }
       for (const parameters of keysOf(row)) keys.add(queryKey(view, parameters))
@@ -221,7 +228,7 @@ function planQueryView(
       else work.drafts.invalidate(view, key, change, true)
     }
   } catch (error) {
-    work.forgotten.set(view, 'keys-failed')
+    forgetView(work, view, 'keys-failed', change)
     work.failed.push({ view, keys: [], change: event, error: withoutValues(view, error) })
   }
 }

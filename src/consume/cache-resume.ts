@@ -17,8 +17,8 @@ export interface CacheResumeFacts {
 /** What a cache consumer does before it continues, in this order: forget, then move positions. */
 export interface CacheResume {
   /**
-   * entries: what is cached cannot be trusted. history: neither can fences and marks, whose LSNs mean nothing any more; only
-   * while no consumer stands in the new history, for those that it has raised since must stay (P2, P3).
+   * entries: what is cached cannot be trusted. history: fences and marks go as well; only while no consumer stands in this
+   * history, or both begin anew, for those that one has raised since must stay (P2, P3).
    */
   readonly forget: 'nothing' | 'entries' | 'history'
   readonly moves: readonly { readonly part: ConsumerRole; readonly from: string | null; readonly to: string }[]
@@ -46,7 +46,9 @@ export function decideCacheResume({ role, stored, history, resumeLsn }: CacheRes
   const isHistoryNew =
     all.some((text) => text !== null) && all.every((text) => positionWithin(history, text) === undefined)
   if (moves.length === 0) return { forget: 'nothing', moves, at, texts }
-  return { forget: isHistoryNew ? 'history' : 'entries', moves, at, texts }
+  // Where both begin anew, no fence is of use to anybody: nobody would come by to take it away (F).
+  const isAllAnew = moves.length === 2
+  return { forget: isHistoryNew || isAllAnew ? 'history' : 'entries', moves, at, texts }
 }
 
 /** Pure (L2): does Redis stand behind what was applied? Ahead is for the next call to find out. */

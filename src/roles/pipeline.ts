@@ -60,6 +60,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
       const context: StreamContext = {
         history: opened.history,
         resumeLsn: opened.resumeLsn,
+        isSlotNew: opened.snapshot !== 'none',
         visibility: deps.createVisibility(opened),
         inTurn: createTurns(),
       }
