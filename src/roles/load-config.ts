@@ -15,14 +15,28 @@ export interface LoadedConfig {
   readonly file: string
 }
 
-const Name = Type.String({ pattern: '^[a-z][a-z0-9-]*$' })
-const Table = Type.String({ pattern: '^[^.]+\\.[^.]+$' })
+/** What a pattern means, for people; the place alone says which setting it is. */
+const MEANINGS = {
+  '^[a-z][a-z0-9-]*$': 'lower-case letters, digits and dashes, beginning with a letter',
+  '^[^.]+\\.[^.]+$': 'schema and table, as in public.orders',
+  '\\{[^{}]+\\}': 'a template with at least one {column}, as in order:entity:{id}',
+  '^[A-Z][A-Z0-9_]*$': 'the name of an environment variable, as in DATABASE_URL',
+  '^[a-z][a-z0-9_]{0,62}$': 'lower-case letters, digits and underscores, beginning with a letter, 63 at most',
+  '^[a-z0-9_]{1,63}$': 'lower-case letters, digits and underscores, 63 at most',
+  '^[a-z_][a-z0-9_]{0,62}$': 'lower-case letters, digits and underscores, not beginning with a digit, 63 at most',
+  '^[^{}*?\\[\\]\\\\]*$': 'none of { } * ? [ ] and the backslash',
+} as const
+
+const text = (pattern: keyof typeof MEANINGS) => Type.String({ pattern })
+
+const Name = text('^[a-z][a-z0-9-]*$')
+const Table = text('^[^.]+\\.[^.]+$')
 const Columns = Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })
 const Code = Type.Unknown()
 
 const viewBase = {
   name: Name,
-  key: Type.String({ pattern: '\\{[^{}]+\\}' }),
+  key: text('\\{[^{}]+\\}'),
   ttlSeconds: Type.Integer({ minimum: 1, maximum: 365 * 86_400 }),
   warm: Type.Union([Type.Literal('all'), Type.Literal('cached'), Type.Literal('none')]),
   ttlJitterRatio: Type.Optional(Type.Number({ minimum: 0, maximum: 0.5 })),
@@ -52,8 +66,8 @@ const VIEW_SCHEMAS = {
 } as const
 
 const database = {
-  urlVariable: Type.String({ pattern: '^[A-Z][A-Z0-9_]*$' }),
-  embeddedName: Type.String({ pattern: '^[a-z][a-z0-9_]{0,62}$' }),
+  urlVariable: text('^[A-Z][A-Z0-9_]*$'),
+  embeddedName: text('^[a-z][a-z0-9_]{0,62}$'),
   migrations: Type.Optional(Type.String()),
 }
 
@@ -62,8 +76,8 @@ const SCHEMA = Type.Object(
     source: Type.Object(
       {
         ...database,
-        slot: Type.String({ pattern: '^[a-z0-9_]{1,63}$' }),
-        publication: Type.String({ pattern: '^[a-z_][a-z0-9_]{0,62}$' }),
+        slot: text('^[a-z0-9_]{1,63}$'),
+        publication: text('^[a-z_][a-z0-9_]{0,62}$'),
       },
       strict,
     ),
@@ -94,7 +108,7 @@ const SCHEMA = Type.Object(
     cache: Type.Optional(
       Type.Object(
         {
-          keyPrefix: Type.Optional(Type.String({ pattern: '^[^{}*?\\[\\]\\\\]*$' })),
+          keyPrefix: Type.Optional(text('^[^{}*?\\[\\]\\\\]*$')),
           consumers: Type.Optional(Type.Union([Type.Literal('together'), Type.Literal('apart')])),
         },
         strict,
@@ -175,14 +189,30 @@ function assertUnique(named: readonly { readonly name: string }[], what: string,
 
 function firstProblem(schema: TSchema, value: unknown, place: string): string | undefined {
   if (Value.Check(schema, value)) return undefined
-  const error = [...Value.Errors(schema, value)][0]
-  const path = (error?.instancePath ?? '')
+  const errors = [...Value.Errors(schema, value)]
+  const first = errors[0]
+  const path = (first?.instancePath ?? '')
     .replaceAll(/\/(\d+)/g, '[$1]')
     .replaceAll('/', '.')
     .replace(/^\./, '')
   const where = [place, path].filter(Boolean).join('.') || 'the configuration'
-  const names = (error?.params as { additionalProperties?: readonly string[] } | undefined)?.additionalProperties
-  return `${where}: ${error?.message ?? 'is not as expected'}${names ? ` (${names.join(', ')})` : ''}`
+  return `${where}: ${first ? expectation(first, errors) : 'is not as expected'}`
+}
+
+type Problem = ReturnType<typeof Value.Errors>[number]
+
+/** The validator's own words are about schemas; people want to know what belongs there. */
+function expectation(first: Problem, all: readonly Problem[]): string {
+  const params = first.params as { readonly pattern?: unknown; readonly requiredProperties?: readonly string[] }
+  if (first.keyword === 'boolean') return 'there is no such setting'
+  if (params.requiredProperties) return `${params.requiredProperties.join(', ')} missing`
+  if (first.keyword === 'const') {
+    const here = all.filter(({ instancePath, keyword }) => keyword === 'const' && instancePath === first.instancePath)
+    const allowed = here.map((problem) => (problem.params as { readonly allowedValue?: unknown }).allowedValue)
+    return `expected ${allowed.map((one) => JSON.stringify(one)).join(' or ')}`
+  }
+  const meaning = Object.entries(MEANINGS).find(([pattern]) => pattern === String(params.pattern))?.[1]
+  return meaning ? `expected ${meaning}` : first.message
 }
 
 function invalid(file: string, problem: string, cause?: unknown): TrackOpsError {
