@@ -15,6 +15,7 @@ const cancelled = `ORDER_CANCELLED:${ID}`
 test('an insert is a creation, whatever its status', () => {
   assert.deepEqual(ids({ op: 'c', after: order() }), [created])
   assert.deepEqual(ids({ op: 'c', after: order({ status: 'ON_HOLD' }) }), [created])
+  assert.deepEqual(ids({ op: 'c', after: order({ status: 'CANCELLED' }) }), [created, cancelled], 'and a cancellation')
 })
 
 test('an update is a cancellation when it comes to CANCELLED from something else, and only then', () => {

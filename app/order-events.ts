@@ -50,16 +50,24 @@ export function deriveOrderEvents(change: RowChangeView): readonly DomainEvent[]
   const { commitTime } = change.source
   switch (change.op) {
     case 'c':
-      return after ? [created(after, change, commitTime)] : []
+      return after ? begun(after, change) : []
     case 'u':
       if (!after) return []
-      if (before && before.id !== after.id) return [...deleted(before, change), created(after, change, commitTime)]
+      if (before && before.id !== after.id) return [...deleted(before, change), ...begun(after, change)]
       return isCancelled(after) && !(before && isCancelled(before)) ? [cancelled(after, change, commitTime)] : []
     case 'd':
       return before ? deleted(before, change) : []
     case 'r':
       return after ? found(after, change) : []
   }
+}
+
+/** One that is CANCELLED from its first moment is cancelled, too: else its items would stay reserved for ever. */
+function begun(row: Row, change: RowChangeView): DomainEvent[] {
+  const { commitTime } = change.source
+  const events = [created(row, change, commitTime)]
+  if (isCancelled(row)) events.push(cancelled(row, change, commitTime))
+  return events
 }
 
 /** When it happened is not known any more; the row's own times are nearer to it than the time of the snapshot. */

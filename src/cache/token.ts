@@ -10,6 +10,8 @@ export interface FreshnessToken {
   readonly lsn: Lsn
 }
 
+const MAX_XID = 0xffff_ffff_ffff_ffffn
+
 export function formatToken(token: FreshnessToken): string {
   return `${token.xid}-${lsnToFixedHex(token.lsn)}`
 }
@@ -17,6 +19,6 @@ export function formatToken(token: FreshnessToken): string {
 /** undefined for anything that `formatToken` did not write: the caller decides whether that is a bad request. */
 export function parseToken(text: string): FreshnessToken | undefined {
   const match = /^(\d{1,20})-([0-9A-F]{16})$/.exec(text)
-  if (!match) return undefined
+  if (!match || BigInt(match[1] ?? '') > MAX_XID) return undefined
   return { xid: BigInt(match[1] ?? ''), lsn: lsnFromFixedHex(match[2] ?? '') }
 }

@@ -56,7 +56,7 @@ export function createCatalog(sql: Sql): Catalog {
         )
         select c.start::bigint::float8 as oid, r.oid::bigint::float8 as root_oid, r.typname::text as root_name,
                r.typtype::text as root_kind, c.modifier,
-               case when r.typcategory = 'A' and r.typlen = -1
+               case when r.typcategory = 'A' and r.typlen = -1 and r.typname not in ('int2vector', 'oidvector')
                     then r.typelem::bigint::float8 else 0 end as element_oid
           from chain c join pg_type r on r.oid = c.oid
          where c.typtype <> 'd'`

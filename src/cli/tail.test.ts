@@ -46,7 +46,7 @@ function startTail(t: TestContext, argv: readonly string[], env: NodeJS.ProcessE
   const stdout = sink((text) => (out += text))
   const stderr = sink((text) => (err += text))
   const interrupt = new AbortController()
-  const status = tail([...argv], { stdout, stderr, signal: interrupt.signal, env })
+  const status = tail([...argv], { stdout, stderr, signal: interrupt.signal, env, cwd: '/' })
   defer(t, async () => {
     interrupt.abort()
     await status
@@ -313,7 +313,7 @@ test('a reader that goes away ends the tail quietly', async (t) => {
     write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
   })
   const argv = ['--database-url', database.url]
-  assert.equal(await tail(argv, { stdout, stderr, signal: new AbortController().signal, env: {} }), 0)
+  assert.equal(await tail(argv, { stdout, stderr, signal: new AbortController().signal, env: {}, cwd: '/' }), 0)
   assert.equal(err.replace('streaming\n', ''), '')
   assert.deepEqual(await leftBehind(database), [])
 })

@@ -1,8 +1,13 @@
 import { parseArgs } from 'node:util'
 
 import { PROPERTY_NAMES } from '../change/debezium/options.ts'
+import { databaseUrl } from '../roles/connections.ts'
+import { loadConfig } from '../roles/load-config.ts'
 import { runTail } from '../roles/tail.ts'
 import { describeError, TrackOpsError } from '../runtime/errors.ts'
+import { readSettings } from '../runtime/settings.ts'
+import { configFile } from './config-file.ts'
+import type { CliIo } from './io.ts'
 import { createLineWriter } from './line-writer.ts'
 
 const HELP = `trackops tail [--database-url URL] [--set NAME=VALUE]...
@@ -12,7 +17,7 @@ Prints a database's changes as Debezium would put them on its topics, one JSON l
 It makes a temporary replication slot and a publication of its own, and drops both at the end. Standard error
 says "streaming" when the snapshot is done and the stream has begun.
 
-  --database-url URL   default: DATABASE_URL, else the orders database of trackops up
+  --database-url URL   default: the source database of trackops.config.ts
   --set NAME=VALUE     one of Debezium's own properties; may be repeated
   --help
 
@@ -20,16 +25,8 @@ Properties:
 ${PROPERTY_NAMES.map((name) => `  ${name}`).join('\n')}
 `
 
-export interface CommandIo {
-  readonly stdout: NodeJS.WritableStream
-  readonly stderr: NodeJS.WritableStream
-  /** Aborted by SIGINT and SIGTERM. */
-  readonly signal: AbortSignal
-  readonly env: NodeJS.ProcessEnv
-}
-
 /** Gives the exit status: 0, 1 (it could not be done), 2 (bad usage). */
-export async function tail(argv: string[], io: CommandIo): Promise<number> {
+export async function tail(argv: string[], io: CliIo): Promise<number> {
   const say = (line: string): void => void io.stderr.write(`${line}\n`)
   try {
     const arguments_ = parseTailArguments(argv)
@@ -40,7 +37,7 @@ export async function tail(argv: string[], io: CommandIo): Promise<number> {
     const writer = createLineWriter(io.stdout, io.signal)
     await runTail(
       { write: (lines) => writer.write(lines), say, signal: writer.signal },
-      { databaseUrl: arguments_.databaseUrl ?? defaultUrl(io.env), properties: arguments_.set },
+      { databaseUrl: arguments_.databaseUrl ?? (await defaultUrl(io)), properties: arguments_.set },
     )
     const failure = writer.failure()
     if (failure) say(`cannot write to standard output: ${failure.message}`)
@@ -68,10 +65,9 @@ function parseTailArguments(argv: string[]): { help: boolean; databaseUrl: strin
   }
 }
 
-function defaultUrl(env: NodeJS.ProcessEnv): string {
-  if (env['DATABASE_URL']) return env['DATABASE_URL']
-  const port = env['TRACKOPS_POSTGRES_PORT'] || '54329'
-  return `postgres://postgres:postgres@127.0.0.1:${port}/trackops_orders`
+async function defaultUrl(io: CliIo): Promise<string> {
+  const { config } = await loadConfig(configFile(io))
+  return databaseUrl(config.source, io.env, readSettings(io.env).postgresPort).url
 }
 
 function oneLine(text: string): string {

@@ -25,6 +25,8 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
     max: options.maxConnections ?? 10,
     onnotice: () => undefined,
     connect_timeout: 10,
+    // Seconds. The driver's own pauses grow to 20: too long for a server that is back.
+    backoff: (failures: number) => Math.min(1, 0.05 * 2 ** failures),
     connection: { application_name: options.applicationName, ...TEXT_FORM_SETTINGS },
   })
 }
