@@ -1,4 +1,6 @@
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
+
+import { postgres } from './postgres-driver.ts'
 
 /**
  * The session settings that fix PostgreSQL's text forms, so that a value reads the same in the stream and in a query
