@@ -12,8 +12,6 @@
  */
 import { registerHooks } from 'node:module'
 
-import type postgresType from 'postgres'
-
 const FILE = /\/postgres\/(?:cjs\/)?src\/connection\.js$/
 
 const MENDS: readonly (readonly [found: string, mended: string])[] = [
@@ -35,17 +33,21 @@ export function mendDriver(source: string): string {
   return MENDS.reduce((text, [found, mended]) => text.replace(found, mended), source)
 }
 
-const hooks = registerHooks({
-  load(url, context, nextLoad) {
-    const loaded = nextLoad(url, context)
-    if (!FILE.test(url) || !loaded.source) return loaded
-    return { ...loaded, source: mendDriver(textOf(loaded.source)) }
-  },
-})
-const module_ = (await import('postgres')) as { default: typeof postgresType }
-hooks.deregister()
-
-export const postgres = module_.default
+/** Mends what `load` brings in, if that is the driver, and nothing that comes after. */
+export async function loadMended<T>(load: () => Promise<T>): Promise<T> {
+  const hooks = registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      if (!FILE.test(url) || !loaded.source) return loaded
+      return { ...loaded, source: mendDriver(textOf(loaded.source)) }
+    },
+  })
+  try {
+    return await load()
+  } finally {
+    hooks.deregister()
+  }
+}
 
 function textOf(source: string | ArrayBuffer | NodeJS.TypedArray): string {
   return typeof source === 'string' ? source : Buffer.from(source as Uint8Array).toString('utf8')

@@ -1,6 +1,8 @@
 import type { Sql } from 'postgres'
 
-import { postgres } from './postgres-driver.ts'
+import { loadMended } from './postgres-driver.ts'
+
+const { default: postgres } = await loadMended(() => import('postgres'))
 
 /**
  * The session settings that fix PostgreSQL's text forms, so that a value reads the same in the stream and in a query
