@@ -74,10 +74,10 @@ test('what is committed and not yet visible shows nowhere, and afterwards nothin
       read(`orders/${ids.inserted}`),
       read(`customers/${customer}/orders`),
     ])
-    assert.equal((updated?.body as { status: string }).status, 'PENDING')
-    assert.equal(deleted?.status, 200)
-    assert.equal(inserted?.status, 404)
-    const { orders } = list?.body as { orders: { id: string; status: string }[] }
+    assert.equal((updated.body as { status: string }).status, 'PENDING')
+    assert.equal(deleted.status, 200)
+    assert.equal(inserted.status, 404)
+    const { orders } = list.body as { orders: { id: string; status: string }[] }
     assert.deepEqual(
       new Set(orders.map(({ id, status }) => `${id} ${status}`)),
       new Set([`${ids.updated} PENDING`, `${ids.deleted} PENDING`]),

@@ -1,0 +1,7 @@
+import { test } from 'node:test'
+
+import { killAndCompare } from './killed.ts'
+
+test('three kills at random moments: nothing lost, nothing twice, the stock is exact', async (t) => {
+  await killAndCompare(t, 3)
+})
