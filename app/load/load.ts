@@ -19,7 +19,6 @@ export interface LoadIo {
 
 const MAX_IN_FLIGHT = 512
 const MAX_KEYS_WATCHED = 100_000
-const TICK_MS = 5
 const STOP_GRACE_MS = 2_000
 const TTY_INTERVAL_MS = 500
 const PLAIN_INTERVAL_MS = 5_000
@@ -119,23 +118,26 @@ export async function openLoop(
   pace: { readonly ratePerSecond: number; readonly seconds: number; readonly signal: AbortSignal },
   work: { readonly begin: (dueAtMs: number) => Promise<void>; readonly skip: () => void },
 ): Promise<void> {
+  const intervalMs = 1000 / pace.ratePerSecond
   const startedAt = performance.now()
   const endsAt = pace.seconds === 0 ? Infinity : startedAt + pace.seconds * 1000
   const underWay = new Set<Promise<void>>()
   let begun = 0
   for (;;) {
     const now = Math.min(performance.now(), endsAt)
-    const due = Math.floor(((now - startedAt) / 1000) * pace.ratePerSecond)
+    // The first is due at the beginning; nothing begins at the very end.
+    const due = Math.min(Math.floor((now - startedAt) / intervalMs) + 1, Math.floor((endsAt - startedAt) / intervalMs))
     for (; begun < due; begun += 1) {
       if (underWay.size >= MAX_IN_FLIGHT) {
         work.skip()
         continue
       }
-      const one = work.begin(startedAt + (begun / pace.ratePerSecond) * 1000).finally(() => underWay.delete(one))
+      const one = work.begin(startedAt + begun * intervalMs).finally(() => underWay.delete(one))
       underWay.add(one)
     }
     if (now >= endsAt || pace.signal.aborted) break
-    await pause(TICK_MS, undefined, { signal: pace.signal }).catch(() => undefined)
+    const untilNextMs = startedAt + begun * intervalMs - performance.now()
+    await pause(Math.max(1, untilNextMs), undefined, { signal: pace.signal }).catch(() => undefined)
   }
   await Promise.all(underWay)
 }

@@ -11,7 +11,7 @@ import { toCaptureError } from './postgres-error.ts'
  * means: begin anew.
  */
 export const SLOT_LEDGER_DDL = `
-create schema if not exists trackops;
+do $$ begin if to_regnamespace('trackops') is null then create schema trackops; end if; end $$;
 create table if not exists trackops.slots (
   slot_name text primary key,
   epoch uuid not null,

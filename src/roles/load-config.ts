@@ -18,7 +18,7 @@ export interface LoadedConfig {
 /** What a pattern means, for people; the place alone says which setting it is. */
 const MEANINGS = {
   '^[a-z][a-z0-9-]*$': 'lower-case letters, digits and dashes, beginning with a letter',
-  '^[^.]+\\.[^.]+$': 'schema and table, as in public.orders',
+  '^[^.]+\\.[^.]+$': 'schema and table, as in public.books',
   '\\{[^{}]+\\}': 'a template with at least one {column}, as in order:entity:{id}',
   '^[A-Z][A-Z0-9_]*$': 'the name of an environment variable, as in DATABASE_URL',
   '^[a-z][a-z0-9_]{0,62}$': 'lower-case letters, digits and underscores, beginning with a letter, 63 at most',

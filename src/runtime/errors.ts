@@ -61,7 +61,10 @@ export const ERRORS = {
     retry: 'never',
     mend: 'The change stream holds something unknown. Report it with the details; the event is set aside.',
   },
-  SPOOL_FAILED: { retry: 'timed', mend: 'Make room in the directory for temporary files (TMPDIR), or make it writable.' },
+  SPOOL_FAILED: {
+    retry: 'timed',
+    mend: 'Make room in the directory for temporary files (TMPDIR), or make it writable.',
+  },
   HISTORY_CHANGED: {
     retry: 'timed',
     mend: 'Nothing: positions of another history are forgotten, and the cache warmed anew.',

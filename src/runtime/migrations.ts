@@ -122,7 +122,11 @@ function quoteTable(table: string): { name: string; ddl: string } {
   if (parts.length > 2 || parts.some((part) => part === '')) throw invalid(`"${table}" is no name of a table.`)
   const quoted = parts.map((part) => `"${part.replaceAll('"', '""')}"`)
   const name = quoted.join('.')
-  const schema = parts.length === 2 ? `create schema if not exists ${quoted[0]};` : ''
+  // Not `create schema if not exists`: that asks for the right to create even where the schema is there.
+  const schema =
+    parts.length === 2
+      ? `do $$ begin if to_regnamespace('${quoted[0]}') is null then create schema ${quoted[0]}; end if; end $$;`
+      : ''
   return {
     name,
     ddl: `${schema} create table if not exists ${name} (

@@ -1,6 +1,4 @@
 -- What must not be lost and so never rests on Redis: domain events, consumers' positions in PostgreSQL, dead letters.
-create schema if not exists trackops;
-
 create table trackops.positions (
   consumer text primary key,
   position text not null,
