@@ -16,6 +16,11 @@ export interface Capture {
   /** Why this capture begins with a snapshot, if it does. slot-lost: there was a slot before, and changes were missed. */
   readonly snapshot: 'none' | 'initial' | 'slot-lost'
   /**
+   * Of a slot that was made now: the `pg_snapshot`, as text, in which exactly those transactions are visible that come by no event,
+   * as they committed before its first position. Null for a slot that continues, and where no snapshot was asked for.
+   */
+  readonly visibleBefore: string | null
+  /**
    * One consumer. Pull is back-pressure: what is not pulled stays in the server. After a broken connection, or `rewind`, the
    * stream continues from the acked position, so changes come again: compare positions.
    *

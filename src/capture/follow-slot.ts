@@ -198,6 +198,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     history,
     resumeLsn,
     snapshot: snapshotKind(opened),
+    visibleBefore: opened.snapshot?.visible ?? null,
 
     async *stream(consumerSignal) {
       const signal = AbortSignal.any([consumerSignal, closing.signal])

@@ -119,6 +119,7 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
   const [server] = await tx<{ version: number }[]>`select current_setting('server_version_num')::int as version`
   const tables = await readTables(tx, options)
   const missing = tables.filter((table) => !table.isPublished)
+  const needsStored = tables.some((table) => table.hasStoredIdentity)
   const list = missing.map((table) => table.quoted).join(', ')
   const commands: string[] = []
   if (!state) {
@@ -126,13 +127,15 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
       throw new TrackOpsError('CONFIG_INVALID', `publication ${publication} would have no tables`)
     const settings = [
       ...((options.publishesViaRoot ?? true) ? ['publish_via_partition_root = true'] : []),
-      ...((server?.version ?? 0) >= PUBLISHES_STORED_SINCE ? ['publish_generated_columns = stored'] : []),
+      ...(needsStored && (server?.version ?? 0) >= PUBLISHES_STORED_SINCE
+        ? ['publish_generated_columns = stored']
+        : []),
     ]
     const suffix = settings.length > 0 ? ` with (${settings.join(', ')})` : ''
     commands.push(`create publication ${quotedPublication} for table ${list}${suffix}`)
   } else {
     if (missing.length > 0) commands.push(`alter publication ${quotedPublication} add table ${list}`)
-    if (!state.publishes_stored && tables.some((table) => table.hasStoredIdentity)) {
+    if (!state.publishes_stored && needsStored) {
       commands.push(`alter publication ${quotedPublication} set (publish_generated_columns = stored)`)
     }
     if (!state.publishes_all) {

@@ -25,6 +25,8 @@ import { createSnapshotMarkers, type MarkedRow } from './snapshot-markers.ts'
 export interface Snapshot {
   /** Pull is back-pressure: the next rows are fetched when the ones before were taken. */
   pieces(): AsyncGenerator<SnapshotPiece>
+  /** `pg_snapshot` as text: exactly the transactions that commit before the slot's consistent point are visible in it. */
+  readonly visible: string
   close(): void
 }
 
@@ -50,28 +52,55 @@ interface TableRow {
   readonly texts: ResultRow
 }
 
-/** Takes hold of the exported snapshot; after that the connection that exported it may go on. @throws TrackOpsError */
+/**
+ * Takes hold of the exported snapshot; after that the connection that exported it may go on. One connection holds the snapshot and
+ * touches no table, another reads each table in a transaction of its own: so never more than one table is locked, a TRUNCATE of several
+ * cannot end in a deadlock with us, and none waits longer than its own table takes.
+ *
+ * @throws TrackOpsError
+ */
 export async function openSnapshot(
   deps: { readonly sql: Sql; readonly catalog: Catalog },
   options: SnapshotOptions,
 ): Promise<Snapshot> {
   const { databaseUrl, applicationName } = options
-  const connection = await connectReplication({ databaseUrl, applicationName, isReplication: false })
+  const connect = (): Promise<ReplicationConnection> =>
+    connectReplication({ databaseUrl, applicationName, isReplication: false })
+  const holder = await connect()
+  const close = (): void => {
+    holder.close()
+    reader?.close()
+  }
+  let reader: ReplicationConnection | undefined
   try {
-    // it begins to run with the transaction: later would be too late
-    if (connection.serverVersion >= 170_000) await connection.query('SET transaction_timeout = 0')
-    await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    await connection.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshotName)}`)
-    await connection.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0')
-    const transaction = await describeTransaction(deps.sql, connection, options.consistentPoint)
-    return {
-      pieces: () => readPieces(deps, connection, transaction, options),
-      close: () => connection.close(),
+    reader = await connect()
+    for (const connection of [holder, reader]) {
+      // it begins to run with the transaction: later would be too late
+      if (connection.serverVersion >= 170_000) await connection.query('SET transaction_timeout = 0')
+      await connection.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
     }
+    await begin(holder, options.snapshotName)
+    const [held] = await holder.query('select pg_export_snapshot(), pg_current_snapshot()::text')
+    const [name, visible] = [held?.[0] ?? '', held?.[1] ?? '']
+    const transaction = await describeTransaction(deps.sql, holder, options.consistentPoint)
+    const from: SnapshotConnections = { holder, reader, name }
+    return { visible, pieces: () => readPieces(deps, from, transaction, options), close }
   } catch (error) {
-    connection.close()
+    close()
     throw error
   }
+}
+
+interface SnapshotConnections {
+  readonly holder: ReplicationConnection
+  readonly reader: ReplicationConnection
+  /** As the holder exports it. */
+  readonly name: string
+}
+
+async function begin(connection: ReplicationConnection, snapshotName: string): Promise<void> {
+  await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  await connection.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`)
 }
 
 /**
@@ -96,7 +125,7 @@ async function describeTransaction(sql: Sql, connection: ReplicationConnection, 
 
 async function* readPieces(
   deps: { readonly sql: Sql; readonly catalog: Catalog },
-  connection: ReplicationConnection,
+  { holder, reader, name }: SnapshotConnections,
   transaction: Transaction,
   options: SnapshotOptions,
 ): AsyncGenerator<SnapshotPiece> {
@@ -136,11 +165,12 @@ async function* readPieces(
       await describeTable(deps.sql, schema, table, options.includesGenerated ?? false),
     )
     const columns = relation.columns.map((column) => quoteIdentifier(column.name)).join(', ')
-    await connection.query(
+    await begin(reader, name)
+    await reader.query(
       `DECLARE trackops_snapshot NO SCROLL CURSOR FOR SELECT ${columns} FROM ${quoteIdentifier(schema)}.${quoteIdentifier(table)}`,
     )
     for (let fetchRows = FIRST_FETCH_ROWS; ;) {
-      const rows = await connection.query(`FETCH ${fetchRows} FROM trackops_snapshot`)
+      const rows = await reader.query(`FETCH ${fetchRows} FROM trackops_snapshot`)
       const bytesBefore = bytes
       for (const texts of rows) add(markers.push(tableIndex, { relation, texts }))
       const rowBytes = (bytes - bytesBefore) / Math.max(1, rows.length)
@@ -148,11 +178,11 @@ async function* readPieces(
       if (rows.length < fetchRows) break
       fetchRows = Math.min(MAX_FETCH_ROWS, Math.max(MIN_FETCH_ROWS, Math.floor(pieceBytes / Math.max(1, rowBytes))))
     }
-    await connection.query('CLOSE trackops_snapshot')
+    await reader.query('COMMIT')
   }
   add(markers.finish())
-  await connection.query('COMMIT')
-  connection.close()
+  reader.close()
+  holder.close()
   yield takePiece(true)
 }
 

@@ -26,6 +26,13 @@ export function parseSnapshot(text: string): Snapshot {
   return { xmin: BigInt(match[1] ?? ''), xmax: BigInt(match[2] ?? ''), running: new Set(running) }
 }
 
+/** Is everything that `before` shows shown by `now` as well? */
+export function showsAll(before: Snapshot, now: Snapshot): boolean {
+  for (const xid of now.running) if (isVisible(xid, before)) return false
+  for (let xid = now.xmax; xid < before.xmax; xid++) if (isVisible(xid, before)) return false
+  return true
+}
+
 export function isVisible(xid: bigint, snapshot: Snapshot): boolean {
   return xid < snapshot.xmin || (xid < snapshot.xmax && !snapshot.running.has(xid))
 }

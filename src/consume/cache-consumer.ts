@@ -99,8 +99,8 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       const { forget, moves, at, texts } = decideCacheResume({ role, stored, history, resumeLsn })
       if (forget !== 'nothing') {
         // What committed before a new slot's first position comes by no event: a fill that does not see it yet would keep the old
-        // state for good. So nothing is filled until all that was under way has ended: readers trust no Redis without positions.
-        if (context.isSlotNew) await context.visibility.allEnded(signal)
+        // state for good. So nothing is filled before readers see all of it: they trust no Redis without positions.
+        if (context.visibleBefore) await context.visibility.waitForAll(context.visibleBefore, signal)
         const isHistoryNew = forget === 'history'
         const { removedKeys } = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
         log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')

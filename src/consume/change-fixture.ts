@@ -126,7 +126,7 @@ export function visibilityOf(seen?: Seen): Visibility {
     wait: (xids) => Promise.resolve(new Map(xids.map((xid) => [xid, BigInt(xid)]))),
     look: () => Promise.resolve(shown),
     newest: () => shown,
-    allEnded: () => Promise.resolve(),
+    waitForAll: () => Promise.resolve(),
   }
 }
 
@@ -134,7 +134,7 @@ export function contextOf(options: Partial<StreamContext> = {}): StreamContext {
   return {
     history: HISTORY,
     resumeLsn: lsn(0),
-    isSlotNew: false,
+    visibleBefore: null,
     visibility: visibilityOf(),
     inTurn: createTurns(),
     ...options,

@@ -1,6 +1,7 @@
 import type { History } from '../change/change-event.ts'
 import type { Lsn } from '../change/lsn.ts'
 import type { Position } from '../change/position.ts'
+import type { Snapshot } from '../change/transaction-id.ts'
 import type { BatchSource } from './batch.ts'
 import type { Visibility } from './visibility.ts'
 
@@ -17,8 +18,8 @@ export type ConsumerName = keyof typeof CONSUMER_GROUPS
 export interface StreamContext {
   readonly history: History
   readonly resumeLsn: Lsn
-  /** The slot was made for this run: what committed before `resumeLsn` comes by no event. */
-  readonly isSlotNew: boolean
+  /** Of a slot that was made for this run: in it are visible those that come by no event (see Capture). Else null. */
+  readonly visibleBefore: Snapshot | null
   readonly visibility: Visibility
   /** Runs the step when those that other consumers of this stream gave before have ended. */
   inTurn<T>(step: () => Promise<T>): Promise<T>

@@ -159,25 +159,31 @@ test('a server that is away is no change of history', async (t) => {
   await waitFor(() => visibility.look(), { what: 'the server to answer' })
 })
 
-test('P1: all that runs is waited for to its end', async (t) => {
+test('P1: what a slot counts as committed is waited for until readers see it, and nothing else is', async (t) => {
   const { sql } = await testPostgres(t)
   await sql`create table items (id int primary key)`
   const visibility = createVisibility({ sql, history: await historyOf(sql) })
-  const begun = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<bigint>()
   const commit = Promise.withResolvers<void>()
   const running = sql.begin(async (tx) => {
     await tx`insert into items values (1)`
-    begun.resolve()
+    const [row] = await tx<{ xid: string }[]>`select pg_current_xact_id()::text as xid`
+    begun.resolve(BigInt(row?.xid ?? 0))
     await commit.promise
   })
-  await begun.promise
-  const [before] = await sql<{ xid: string }[]>`select pg_current_xact_id()::text as xid`
+  const xid = await begun.promise
+  const { snapshot } = await visibility.look()
+  // A transaction that runs and that the slot does not count is none of its business.
+  await visibility.waitForAll({ xmin: xid, xmax: xid + 1n, running: new Set([xid]) }, signalOf(t))
+  // Its commit record is written, as logical decoding sees it, and readers do not see it yet.
   let isOver = false
-  const waiting = visibility.allEnded(signalOf(t)).finally(() => (isOver = true))
-  // Its own id was given out, so it has begun to wait.
-  await waitFor(async () => (await visibility.look()).snapshot.xmax > BigInt(before?.xid ?? 0) + 1n, {
-    what: 'it to look',
-  })
+  const before = {
+    xmin: snapshot.xmin,
+    xmax: xid + 1n,
+    running: new Set<bigint>([...snapshot.running].filter((other) => other !== xid)),
+  }
+  const waiting = visibility.waitForAll(before, signalOf(t)).finally(() => (isOver = true))
+  await visibility.look()
   await visibility.look()
   assert.equal(isOver, false)
   commit.resolve()

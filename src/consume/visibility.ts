@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 
 import type { History } from '../change/change-event.ts'
 import { type Lsn, parseLsn } from '../change/lsn.ts'
-import { extendXid, isVisible, parseSnapshot, type Snapshot } from '../change/transaction-id.ts'
+import { extendXid, isVisible, parseSnapshot, showsAll, type Snapshot } from '../change/transaction-id.ts'
 import { pause } from '../runtime/backoff.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
@@ -25,8 +25,11 @@ export interface Visibility {
   wait(xids: readonly number[], signal: AbortSignal): Promise<ReadonlyMap<number, bigint>>
   /** Takes a snapshot now, where there is no transaction to wait for. @throws TrackOpsError as `wait` */
   look(): Promise<Seen>
-  /** Resolves when every transaction that runs now has ended, and what it committed is visible to readers. */
-  allEnded(signal: AbortSignal): Promise<void>
+  /**
+   * Resolves when readers see all that is visible in `before`: the snapshot of a slot's first position, which counts a transaction
+   * as soon as its commit record is written. Others that run meanwhile are not waited for: they may be waiting for us.
+   */
+  waitForAll(before: Snapshot, signal: AbortSignal): Promise<void>
   /** The newest snapshot seen, with the WAL insert position taken after it. */
   newest(): Seen | undefined
 }
@@ -73,11 +76,10 @@ export function createVisibility(deps: {
 
     look,
 
-    async allEnded(signal) {
-      const bound = await nextXid(deps.sql)
+    async waitForAll(before, signal) {
       for (let looks = 0; ; looks++) {
-        const { running, xmax } = (await look()).snapshot
-        if (xmax > bound && ![...running].some((xid) => xid < bound)) return
+        const { snapshot } = await look()
+        if (showsAll(before, snapshot)) return
         await pause(WAITS_MS[Math.min(looks, WAITS_MS.length - 1)] ?? 250, signal)
         signal.throwIfAborted()
       }
@@ -100,19 +102,6 @@ export function createVisibility(deps: {
         snapshot = (await look()).snapshot
       }
     },
-  }
-}
-
-/**
- * Above every transaction id that was given out so far. A snapshot can't say that: those beyond its xmax are not in its list
- * of running ones. It costs an id of our own, whose commit writes nothing and waits for no standby.
- */
-async function nextXid(sql: Sql): Promise<bigint> {
-  try {
-    const rows = await sql<{ xid: string }[]>`select pg_current_xact_id()::text as xid`
-    return BigInt(rows[0]?.xid ?? 0)
-  } catch (error) {
-    throw fromPostgres(error, 'asking which transactions run')
   }
 }
 

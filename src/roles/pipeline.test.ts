@@ -32,6 +32,7 @@ function captureOf(resumeLsn: number, items: readonly StreamItem[] = []): FakeCa
     history: HISTORY,
     resumeLsn: lsn(resumeLsn),
     snapshot: 'none',
+    visibleBefore: null,
     async *stream(signal) {
       yield* items
       const aborted = new Promise<void>((resolve) => {

@@ -1,5 +1,6 @@
 import type { Capture, CaptureStatus } from '../capture/capture.ts'
 import { type Lsn, minLsn } from '../change/lsn.ts'
+import { parseSnapshot } from '../change/transaction-id.ts'
 import { createFanOut } from '../consume/fan-out.ts'
 import type { ConsumerStatus, StreamConsumer, StreamContext } from '../consume/stream-consumer.ts'
 import { createTurns } from '../consume/turns.ts'
@@ -60,7 +61,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
       const context: StreamContext = {
         history: opened.history,
         resumeLsn: opened.resumeLsn,
-        isSlotNew: opened.snapshot !== 'none',
+        visibleBefore: opened.visibleBefore === null ? null : parseSnapshot(opened.visibleBefore),
         visibility: deps.createVisibility(opened),
         inTurn: createTurns(),
       }
