@@ -1,8 +1,11 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import config from '../../trackops.config.ts'
 import type { TrackOpsConfig } from '../../src/roles/define-config.ts'
+import { checkUnderLoad, FAULTS } from '../faults/redis-lost.ts'
 import { testSystem } from '../support/system.ts'
+import { assertNothingStale, caughtUp } from '../support/verdict.ts'
 import { checkScenario, checkScenarios, SCENARIOS } from './behind-the-back.ts'
 
 const APART: Partial<TrackOpsConfig> = { cache: { consumers: 'apart' } }
@@ -13,20 +16,22 @@ test('invalidator and warmer apart end where they end together', async (t) => {
 })
 
 test('a system may change between apart and together with every start', async (t) => {
-  let consumers: 'apart' | 'together' = 'apart'
-  const system = await testSystem(t, {
-    config: {
-      get cache() {
-        return { consumers }
-      },
-    },
-  })
+  const cache: { consumers: 'apart' | 'together' } = { consumers: 'apart' }
+  const system = await testSystem(t, { config: { cache } })
   for (const next of ['together', 'apart', 'together'] as const) {
     await system.sql`insert into orders (status) select 'BEFORE' from generate_series(1, 50)`
+    await caughtUp(system)
     await system.stop()
     await system.sql`update orders set status = 'MEANWHILE'`
-    consumers = next
+    cache.consumers = next
     await system.restart()
-    await checkScenario(system, SCENARIOS[0] ?? { run: async () => undefined })
+    await caughtUp(system)
+    assert.equal((await assertNothingStale(system)).staleKeys, 0)
+    await checkScenario(system, SCENARIOS[0] ?? assert.fail())
   }
+})
+
+test('L2: apart, a Redis that loses its data is repaired as well', async (t) => {
+  const system = await testSystem(t, { config: APART })
+  await checkUnderLoad(t, { ...system, config: { ...config, ...APART } }, FAULTS.slice(0, 4))
 })

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+
+import { type OwnPostgres, ownPostgres } from '../support/postgres.ts'
+import { type TestSystem, testSystem } from '../support/system.ts'
+import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+interface Stage {
+  readonly system: TestSystem
+  readonly source: OwnPostgres
+  readonly sql: TestSystem['sql']
+  readonly slot: string
+  readonly publication: string
+}
+
+interface Fault {
+  readonly name: string
+  readonly settings?: Readonly<Record<string, string>>
+  /** Changes orders and breaks something, in whatever order. */
+  readonly run: (stage: Stage) => Promise<void>
+}
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: 'PostgreSQL killed under writers',
+    async run({ source, sql }) {
+      const writers = Array.from({ length: 4 }, async () => {
+        for (let n = 0; n < 1000; n++) await sql.begin(async (tx) => await change(tx))
+      })
+      for (const writer of writers) writer.catch(() => undefined)
+      await change(sql)
+      await source.kill()
+      await Promise.allSettled(writers)
+      await source.start()
+      await change(sql)
+    },
+  },
+  {
+    name: 'the walsender terminated, again and again',
+    async run({ sql, slot }) {
+      for (let n = 0; n < 5; n++) {
+        await change(sql)
+        await waitFor(
+          async () =>
+            (
+              await sql`select pg_terminate_backend(active_pid) as ok from pg_replication_slots where slot_name = ${slot} and active`
+            )[0]?.['ok'],
+          { what: 'an active walsender' },
+        )
+        await change(sql)
+      }
+    },
+  },
+  {
+    name: 'the slot dropped while the system is stopped',
+    async run({ system, sql, slot }) {
+      await caughtUp(system)
+      await system.stop()
+      await change(sql)
+      await sql`select pg_drop_replication_slot(${slot})`
+      await change(sql)
+      await system.restart()
+    },
+  },
+  {
+    name: 'the slot dropped while the system runs',
+    async run({ sql, slot }) {
+      await change(sql)
+      await waitFor(
+        async () => {
+          await sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
+          await sql`select pg_drop_replication_slot(${slot})`
+          return true
+        },
+        { what: 'a moment in which nobody has the slot', intervalMs: 1 },
+      )
+      await change(sql)
+    },
+  },
+  {
+    name: 'the publication dropped while the system runs',
+    async run({ sql, publication }) {
+      await change(sql)
+      await sql`drop publication ${sql(publication)}`
+      await change(sql)
+    },
+  },
+  {
+    name: 'a table taken out of the publication while the system runs',
+    async run({ sql, publication }) {
+      await sql`alter publication ${sql(publication)} drop table orders`
+      await change(sql)
+    },
+  },
+  {
+    name: 'the slot invalidated by max_slot_wal_keep_size',
+    settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB' },
+    async run({ system, sql, slot }) {
+      await caughtUp(system)
+      await system.stop()
+      await change(sql)
+      await waitFor(
+        async () => {
+          await sql`select pg_switch_wal()`
+          await sql`create table if not exists ballast as select 1 as n`
+          await sql`checkpoint`
+          const [row] = await sql<
+            { status: string }[]
+          >`select wal_status as status from pg_replication_slots where slot_name = ${slot}`
+          return row?.status === 'lost'
+        },
+        { what: 'the slot to be lost', timeoutMs: 30_000 },
+      )
+      await change(sql)
+      await system.restart()
+    },
+  },
+]
+
+for (const { name, settings, run } of FAULTS) {
+  test(`${name}: the system recovers by itself, nothing is stale, each event is published once`, async (t) => {
+    const stage = await setStage(t, settings ?? {})
+    const { system, sql } = stage
+    await run(stage)
+    await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready', timeoutMs: 60_000 })
+    // What broke may be noticed a moment later: from here on it has to be in order for good.
+    await change(sql)
+    await waitFor(
+      async () => {
+        await caughtUp(system, 5_000)
+        const [row] = await sql<{ created: number; cancelled: number }[]>`
+          select count(*) filter (where not exists (
+                   select from trackops.domain_events where event_id = 'ORDER_CREATED:' || o.id))::int as created,
+                 count(*) filter (where status = 'CANCELLED' and not exists (
+                   select from trackops.domain_events where event_id = 'ORDER_CANCELLED:' || o.id))::int as cancelled
+            from orders o`
+        return row?.created === 0 && row.cancelled === 0
+      },
+      { what: 'every order to have its events', timeoutMs: 60_000 },
+    )
+    const doubled = await sql`select key, payload->>'type' from trackops.domain_events
+      where topic = 'order-events' group by 1, 2 having count(*) > 1`
+    assert.deepEqual([...doubled], [])
+    await assertNothingStale(system)
+    const [probe] = await sql<
+      { id: string }[]
+    >`update orders set status = 'PROBE' where id = (select id from orders limit 1) returning id::text`
+    await waitFor(async () => (await system.redis.get(`order:status:${probe?.id}`))?.includes('PROBE'), {
+      what: 'a change to arrive',
+    })
+    assert.equal((await statusOf(system)).stream.reason, null)
+  })
+}
+
+async function setStage(t: TestContext, settings: Readonly<Record<string, string>>): Promise<Stage> {
+  const source = await ownPostgres(t, { settings })
+  const system = await testSystem(t, { source })
+  const [slot] = await source.sql<{ name: string }[]>`select slot_name as name from pg_replication_slots`
+  const [publication] = await source.sql<{ name: string }[]>`select pubname as name from pg_publication`
+  await change(source.sql)
+  await caughtUp(system)
+  return {
+    system,
+    source,
+    sql: source.sql,
+    slot: slot?.name ?? assert.fail('no slot'),
+    publication: publication?.name ?? assert.fail('no publication'),
+  }
+}
+
+/** New orders, of which some are cancelled, and changes of old ones. */
+async function change(sql: Pick<TestSystem['sql'], 'unsafe'>): Promise<void> {
+  await sql.unsafe(`
+    insert into orders (customer_id, total_amount) select gen_random_uuid(), n from generate_series(1, 10) n;
+    update orders set status = 'CANCELLED' where id in (select id from orders where status <> 'CANCELLED' limit 3);
+    update orders set total_amount = total_amount + 1 where id in (select id from orders limit 10);
+  `)
+}
