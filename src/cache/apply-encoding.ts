@@ -2,9 +2,12 @@ import { lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { type CompiledView, ttlOf } from './compiled-view.ts'
 import type { KeyOperation } from './key-operation.ts'
-import type { Batch, GlobalKeys } from './protocol.ts'
+import type { GlobalKeys } from './global-keys.ts'
 
-export interface EncodeOptions extends Pick<Batch, 'role' | 'from' | 'to'> {
+export interface EncodeOptions {
+  readonly role: keyof typeof ROLES
+  readonly from: { readonly invalidator?: string | null; readonly warmer?: string | null }
+  readonly to: string
   readonly keys: GlobalKeys
   readonly random: () => number
 }

@@ -10,7 +10,7 @@ import type { DatabaseRead, DatabaseReads, Found, WantedKey } from './database-r
 import { type Entry, readAbsence, readDocument, readMembers } from './entry.ts'
 import type { Flight } from './flights.ts'
 import type { Limiter } from './limiter.ts'
-import type { GlobalKeys } from './protocol.ts'
+import type { GlobalKeys } from './global-keys.ts'
 import type { Scripts } from './scripts.ts'
 import type { Document } from './view.ts'
 

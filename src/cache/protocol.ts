@@ -4,6 +4,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { encodeBatch } from './apply-encoding.ts'
 import type { CompiledView, CompiledViews } from './compiled-view.ts'
 import { removeKeys } from './forget-keys.ts'
+import { globalKeys } from './global-keys.ts'
 import type { KeyOperation } from './key-operation.ts'
 import { callRedis, type RedisConnection } from './redis-call.ts'
 import { createScripts } from './scripts.ts'
@@ -148,24 +149,6 @@ export function createCacheProtocol(
     close() {
       closing.abort()
     },
-  }
-}
-
-export interface GlobalKeys {
-  readonly generation: string
-  readonly invalidator: string
-  readonly warmer: string
-  viewFence(view: string): string
-}
-
-export function globalKeys(keyPrefix: string, partition?: string): GlobalKeys {
-  const own = `${keyPrefix}trackops:`
-  const suffix = partition === undefined ? '' : `:${partition}`
-  return {
-    generation: `${own}generation`,
-    invalidator: `${own}position:cache-invalidator${suffix}`,
-    warmer: `${own}position:cache-warmer${suffix}`,
-    viewFence: (view) => `${own}fence:${view}`,
   }
 }
 

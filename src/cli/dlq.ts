@@ -52,7 +52,7 @@ export async function dlq(argv: string[], io: CliIo): Promise<number> {
     if (action === 'list') return list(await listDeadLetters(sql, { includeReplayed: values.all }), values.json, io)
     if (action === 'show') return show(await existing(sql, id ?? ''), io)
     const letters = values.all ? await listDeadLetters(sql) : [await existing(sql, id ?? '')]
-    const { refresh } = cache
+    const refresh: ReplayDeps['refresh'] = (keys) => cache.refresh(keys)
     const definitions = loaded.config.events ?? []
     return await replay(letters, { sql, views, definitions, refresh, signal: io.signal }, io)
   } finally {

@@ -53,3 +53,9 @@ export interface ConsumerStatus {
   /** Why it waits, for people. */
   readonly reason: string | null
 }
+
+/** One loop may be two consumers: for whoever asks about one of them they are two, at the same place. */
+export function asSeparate(consumer: ConsumerStatus): readonly ConsumerStatus[] {
+  const groups = consumer.group.split('+')
+  return consumer.name.split('+').map((name, index) => ({ ...consumer, name, group: groups[index] ?? consumer.group }))
+}

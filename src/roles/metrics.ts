@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
+import { asSeparate } from '../consume/stream-consumer.ts'
 import type { PipelineStatus } from './pipeline.ts'
-import { asSeparate } from './status.ts'
 
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
 export interface Metrics {

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 
 import { codeOf } from '../cache/code-version.ts'
 import { formatLsn, type Lsn } from '../change/lsn.ts'
-import type { ConsumerStatus } from '../consume/stream-consumer.ts'
+import { asSeparate } from '../consume/stream-consumer.ts'
 import type { TrackOpsConfig } from './define-config.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -137,12 +137,6 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
     }),
     services: deps.services,
   }
-}
-
-/** One loop may be two consumers: for whoever asks about one of them they are two, at the same place. */
-export function asSeparate(consumer: ConsumerStatus): readonly ConsumerStatus[] {
-  const groups = consumer.group.split('+')
-  return consumer.name.split('+').map((name, index) => ({ ...consumer, name, group: groups[index] ?? consumer.group }))
 }
 
 /** Ready: changes are flowing, or are being caught up with, and readers use Redis. A system that only waits is not. */
