@@ -68,7 +68,7 @@ const MISTAKES: readonly (readonly [what: string, config: unknown, complaint: st
   [
     'a table without a schema',
     withView({ table: 'items' }),
-    'views[0].table: expected schema and table, as in public.orders',
+    'views[0].table: expected schema and table, as in public.books',
   ],
   ['no columns', withView({ columns: [] }), 'views[0].columns: must not have fewer than 1 items'],
   ['a TTL of nothing', withView({ ttlSeconds: 0 }), 'views[0].ttlSeconds: must be >= 1'],

@@ -8,9 +8,12 @@ import { waitFor } from '../../test/support/wait-for.ts'
 import { mendDriver } from './postgres-driver.ts'
 
 void test('the driver that is installed is one that the mends fit', () => {
-  const source = readFileSync(fileURLToPath(new URL('connection.js', import.meta.resolve('postgres'))), 'utf8')
-  assert.notEqual(mendDriver(source), source, 'another version: is it mended there? then drop the mends')
-  assert.equal(mendDriver('something else'), 'something else')
+  for (const file of ['connection', 'index']) {
+    const path = fileURLToPath(new URL(`${file}.js`, import.meta.resolve('postgres')))
+    const source = readFileSync(path, 'utf8')
+    assert.notEqual(mendDriver(file, source), source, 'another version: is it mended there? then drop the mends')
+    assert.equal(mendDriver(file, 'something else'), 'something else')
+  }
 })
 
 void test('a server that dies within transactions ends neither the process nor any place of the pool', async (t) => {

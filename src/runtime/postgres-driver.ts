@@ -1,36 +1,64 @@
 /**
- * postgres.js, mended where it is loaded. Of 3.4.9 (github.com/porsager/postgres issues 1154, 1208, not mended there yet): small
- * writes wait for the end of the turn, and a connection that closes meanwhile
+ * postgres.js, mended where it is loaded. Of 3.4.9 (github.com/porsager/postgres issues 1154, 1208, not mended there yet), when a server
+ * dies within transactions:
  *
- * - makes that write fail on a socket that is gone, outside of any promise: the process ends. It is what `sql.begin` does with its
- *   rollback whenever a server dies within a transaction;
- * - or keeps what was to be written and the mark that somebody will: then nothing is ever sent on the next connection in this place, and
- *   each such place of the pool is lost for good.
+ * - what a transaction still has to say, its rollback first of all, goes to its place in the pool, even if that place has
+ *   connected anew by then: before its greeting, so that the place is lost, or into somebody else's transaction, which it ends;
+ * - a small write waits for the end of the turn, and then fails on a socket that is gone, outside of any promise: the process ends;
+ * - or what was to be written stays with the mark that somebody will write it: nothing is ever sent on the next connection in this place;
+ * - or what was waiting for its answer stays, and takes the next connection's answers for its own: that place waits for ever.
  *
  * The queries themselves have been rejected by then, so what is not written is nothing lost. A version whose text is another is loaded as
  * it is; postgres-driver.test.ts says so.
  */
 import { registerHooks } from 'node:module'
 
-const FILE = /\/postgres\/(?:cjs\/)?src\/connection\.js$/
+const FILE = /\/postgres\/src\/(connection|index)\.js$/
 
-const MENDS: readonly (readonly [found: string, mended: string])[] = [
-  [
-    "if (terminated)\n      return queryError(q, Errors.connection('CONNECTION_DESTROYED', options))\n\n    if (stream)",
-    "if (terminated)\n      return queryError(q, Errors.connection('CONNECTION_DESTROYED', options))\n\n    " +
-      // True: the connection stays among those that are closed, and is opened anew for whoever comes next.
-      "if (socket === null) return queryError(q, Errors.connection('CONNECTION_CLOSED', options)), true\n\n    if (stream)",
-  ],
-  [
-    'clearImmediate(nextWriteTimer)\n    socket.removeListener',
-    'clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener',
-  ],
-]
+type Mend = readonly [found: string, mended: string]
 
-/** The source with every mend, or unchanged where one of them has no place in it. */
-export function mendDriver(source: string): string {
-  if (!MENDS.every(([found]) => source.split(found).length === 2)) return source
-  return MENDS.reduce((text, [found, mended]) => text.replace(found, mended), source)
+const MENDS: Readonly<Record<string, readonly Mend[]>> = {
+  connection: [
+    [
+      "if (terminated)\n      return queryError(q, Errors.connection('CONNECTION_DESTROYED', options))\n\n    if (stream)",
+      "if (terminated)\n      return queryError(q, Errors.connection('CONNECTION_DESTROYED', options))\n\n    " +
+        // True: the connection stays among those that are closed, and is opened anew for whoever comes next.
+        "if (socket === null) return queryError(q, Errors.connection('CONNECTION_CLOSED', options)), true\n\n    if (stream)",
+    ],
+    [
+      'clearImmediate(nextWriteTimer)\n    socket.removeListener',
+      'clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener',
+    ],
+    [
+      'socket = null\n\n    if (initial)\n      return reconnect()\n\n    ' +
+        "!hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))",
+      "socket = null\n\n    const gone = Errors.connection('CONNECTION_CLOSED', options)\n    " +
+        'stream && (stream.destroy(gone), stream = null)\n    query && queryError(query, gone)\n    ' +
+        'while (sent.length) queryError(sent.shift(), gone)\n    query = results = errorResponse = null\n    ' +
+        'result = new Result()\n\n    if (initial)\n      return reconnect()',
+    ],
+    // Nobody waits for this promise; the next connection asks again.
+    ['`], [], execute)\n    types.forEach', '`], [], execute).catch(() => [])\n    types.forEach'],
+  ],
+  index: [
+    ['let savepoints = 0\n      , connection\n', 'let savepoints = 0\n      , dead = null\n      , connection\n'],
+    [
+      'new Promise((_, reject) => connection.onclose = reject)',
+      'new Promise((_, reject) => connection.onclose = e => ' +
+        '{ dead = e; while (queries.length) queries.shift().reject(e); reject(e) })',
+    ],
+    [
+      'q.catch(e => uncaughtError || (uncaughtError = e))\n        c.queue === full',
+      'q.catch(e => uncaughtError || (uncaughtError = e))\n        if (dead) return q.reject(dead)\n        c.queue === full',
+    ],
+  ],
+}
+
+/** The source of one of the driver's files with every mend, or unchanged where one of them has no place in it. */
+export function mendDriver(file: string, source: string): string {
+  const mends = MENDS[file] ?? []
+  if (!mends.every(([found]) => source.split(found).length === 2)) return source
+  return mends.reduce((text, [found, mended]) => text.replace(found, mended), source)
 }
 
 /** Mends what `load` brings in, if that is the driver, and nothing that comes after. */
@@ -38,8 +66,9 @@ export async function loadMended<T>(load: () => Promise<T>): Promise<T> {
   const hooks = registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
-      if (!FILE.test(url) || !loaded.source) return loaded
-      return { ...loaded, source: mendDriver(textOf(loaded.source)) }
+      const file = FILE.exec(url)?.[1]
+      if (file === undefined || !loaded.source) return loaded
+      return { ...loaded, source: mendDriver(file, textOf(loaded.source)) }
     },
   })
   try {
