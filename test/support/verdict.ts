@@ -44,10 +44,10 @@ export async function caughtUp(system: JudgedSystem, timeoutMs = BOUND_MS): Prom
 }
 
 /** @throws unless `trackops verify` would say 0 stale, of at least one key */
-export async function assertNothingStale(system: JudgedSystem): Promise<VerifyReport> {
+export async function assertNothingStale(system: JudgedSystem, timeoutMs = BOUND_MS): Promise<VerifyReport> {
   const connections = await open(system)
   try {
-    const report = await verifyOnce(connections, { signal: AbortSignal.timeout(BOUND_MS) })
+    const report = await verifyOnce(connections, { signal: AbortSignal.timeout(timeoutMs) })
     assert.deepEqual(
       { staleKeys: report.staleKeys, unsettledKeys: report.unsettledKeys, examples: report.examples },
       { staleKeys: 0, unsettledKeys: 0, examples: [] },

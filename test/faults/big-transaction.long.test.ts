@@ -1,0 +1,7 @@
+import { test } from 'node:test'
+
+import { passBigTransaction } from './big-transaction.ts'
+
+test('1,000,000 rows in one transaction and values of 5 MB pass in bounded memory', async (t) => {
+  await passBigTransaction(t, 1_000_000)
+})
