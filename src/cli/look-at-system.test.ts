@@ -33,7 +33,11 @@ async function call(
   const io = {
     stdout: collect('out'),
     stderr: collect('err'),
-    env: { DATABASE_URL: system.urls.source, REDIS_URL: system.urls.redis },
+    env: {
+      DATABASE_URL: system.urls.source,
+      INVENTORY_DATABASE_URL: system.urls.databases['inventory'],
+      REDIS_URL: system.urls.redis,
+    },
     cwd: '/',
     signal: options.signal ?? new AbortController().signal,
   }

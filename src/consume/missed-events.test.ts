@@ -26,10 +26,10 @@ async function things(sql: Sql): Promise<void> {
     create table things (id int primary key, amount numeric(12,2), "Odd ""name" boolean, made_at timestamptz, details jsonb)`)
 }
 
-/** What a snapshot taken now has as its xmin: everything below is over. */
+/** Above every transaction of this test so far. Not a snapshot's xmin: others run in the shared server. */
 async function horizonOf(sql: Sql): Promise<bigint> {
-  const [row] = await sql<{ xmin: string }[]>`select pg_snapshot_xmin(pg_current_snapshot())::text as xmin`
-  return BigInt(row?.xmin ?? '0')
+  const [row] = await sql<{ xid: string }[]>`select pg_current_xact_id()::text as xid`
+  return BigInt(row?.xid ?? '0')
 }
 
 const recover = (sql: Sql, horizon: bigint, definitions: readonly EventDefinition[] = [definition]): Promise<number> =>
