@@ -131,13 +131,17 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     }
   }
 
-  /** Between the looks a hole may form; it is found here, and by whoever opens the slot again. */
+  /**
+   * Between the looks a hole may form; it is found here, and by whoever opens the slot again. A server that does not answer is
+   * perhaps about to stop: it waits for its walsenders, a walsender for our last ack, and that for the server. So we let go.
+   */
   async function lookAtPublication(): Promise<void> {
     try {
       await deps.assertPublished()
     } catch (error) {
-      if (!(error instanceof TrackOpsError && error.code === 'PUBLICATION_MISSING')) return
-      fault = error
+      if (!(error instanceof TrackOpsError)) return
+      if (error.code === 'PUBLICATION_MISSING') fault = error
+      else if (error.code !== 'POSTGRES_UNREACHABLE') return
       session?.close()
     }
   }
@@ -202,7 +206,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
 
     async *stream(consumerSignal) {
       const signal = AbortSignal.any([consumerSignal, closing.signal])
-      const looking = setInterval(() => void lookAtPublication(), options.statusIntervalMs)
+      const looking = setInterval(() => void lookAtPublication(), Math.min(LOOK_EVERY_MS, options.statusIntervalMs))
       // A consumer may never pull again: what is to end must not wait for it.
       const onAbort = (): void => {
         clearInterval(looking)
@@ -262,6 +266,9 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     },
   }
 }
+
+/** One small query; also how long a server that stops is held up. */
+const LOOK_EVERY_MS = 2_000
 
 function snapshotKind({ acquired, snapshot }: Opened): Capture['snapshot'] {
   if (!acquired.created) return 'none'

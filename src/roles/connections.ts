@@ -3,7 +3,7 @@ import type { Sql } from 'postgres'
 import { type CompiledViews, compileViews } from '../cache/compiled-view.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { createPostgresPool } from '../runtime/postgres.ts'
+import { createPostgresPool, type PostgresPoolOptions } from '../runtime/postgres.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import type { DatabaseConfig } from './define-config.ts'
 import type { LoadedConfig } from './load-config.ts'
@@ -52,10 +52,7 @@ export async function openConnections(loaded: LoadedConfig, urls: ServerUrls, lo
 }
 
 /** A pool that has answered once. @throws TrackOpsError saying which server refused, and how */
-export async function connectPostgres(
-  url: string,
-  options: { readonly applicationName: string; readonly maxConnections?: number },
-): Promise<Sql> {
+export async function connectPostgres(url: string, options: PostgresPoolOptions): Promise<Sql> {
   let sql: Sql
   try {
     sql = createPostgresPool(url, options)

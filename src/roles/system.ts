@@ -54,6 +54,7 @@ export interface System {
   close(): Promise<void>
 }
 
+const LOCK_TIMEOUT_MS = 3_000
 const RETENTION_SECONDS = 7 * 86_400
 const PRUNE_EVERY_MS = 600_000
 const COUNT_EVERY_MS = 5_000
@@ -83,6 +84,14 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     }
     const source = database('source')
     await prepareDatabases(loaded, database)
+    // Of our own, and never long behind a lock: a table that is altered while a snapshot reads it waits for the snapshot, our reads
+    // wait for the ALTER TABLE, and the snapshot for us. PostgreSQL can't see such a circle, which passes through this process.
+    const own = await connectPostgres(urls.source, {
+      applicationName: 'trackops-stream',
+      maxConnections: 20,
+      lockTimeoutMs: LOCK_TIMEOUT_MS,
+    })
+    undo.push(() => own.end({ timeout: 5 }))
 
     const redis = createRedisClient(urls.redis, { name: 'trackops-readers', log })
     await connectRedis(redis, urls.redis)
@@ -108,13 +117,13 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
 
     const applied = options.withStream ? createAppliedPosition(() => pipeline?.requestProgress()) : null
     const observer = { read: metrics.cacheRead, fill: metrics.cacheFill }
-    const cache = openSystemCache({ redis, sql: source, log, observer, applied }, { views })
+    const cache = openSystemCache({ redis, sql: own, log, observer, applied }, { views })
     undo.push(async () => cache.close())
 
     const ended = Promise.withResolvers<void>()
     ended.promise.catch(() => undefined)
     if (options.withStream && applied) {
-      const started = await startStream({ log, options, source, views, cache, metrics, applied })
+      const started = await startStream({ log, options, source: own, views, cache, metrics, applied })
       pipeline = started.pipeline
       undo.push(started.stop)
       started.running.then(

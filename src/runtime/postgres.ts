@@ -21,6 +21,8 @@ export interface PostgresPoolOptions {
   readonly applicationName: string
   /** Connections at most. Default 10. */
   readonly maxConnections?: number
+  /** How long a statement waits for a lock before it fails with 55P03, which is tried again. Default: as the server has it, for ever. */
+  readonly lockTimeoutMs?: number
 }
 
 /** Connects when first used. Notices are dropped: they belong to whoever runs SQL by hand. */
@@ -31,6 +33,10 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
     connect_timeout: 10,
     // Seconds. The driver's own pauses grow to 20: too long for a server that is back.
     backoff: (failures: number) => Math.min(1, 0.05 * 2 ** failures),
-    connection: { application_name: options.applicationName, ...TEXT_FORM_SETTINGS },
+    connection: {
+      application_name: options.applicationName,
+      ...TEXT_FORM_SETTINGS,
+      ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: options.lockTimeoutMs }),
+    },
   })
 }
