@@ -94,13 +94,19 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
   })
   const unsettled = createUnsettled({ maxKeys: UNSETTLED_KEYS, markTtlMs, now })
 
+  // A Redis that keeps its connection and says nothing costs one reader the wait; the others go on without, until a check passes.
+  let isSilent = false
   const fill = createFill(
     {
       scripts,
       reads,
       limiter,
-      isReachable: () => redis.isReady,
+      isReachable() {
+        if (trust.isTrusted()) isSilent = false
+        return redis.isReady && !isSilent
+      },
       onUnsettled(view, key, insertLsn) {
+        isSilent = true
         unsettled.add(view, key, insertLsn)
         trust.doubt()
       },
