@@ -47,6 +47,7 @@ test('on an idle database the server is asked as long as somebody waits, and the
   applied.advance(lsn(10))
   await Promise.all(waiting)
   const before = asked
+  // That nothing happens can only be watched for a while: longer than the longest pause between questions.
   await new Promise((resolve) => setTimeout(resolve, 60))
   assert.equal(asked, before)
   const again = applied.waitFor(lsn(20), never())

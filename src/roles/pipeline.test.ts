@@ -117,6 +117,7 @@ function start(
   return { pipeline, ended, stop }
 }
 
+/** Room for what must not happen: an ack timer's every millisecond, some times over. */
 const turns = async (count = 20): Promise<void> => {
   for (let number = 0; number < count; number++) await new Promise((resolve) => setTimeout(resolve, 1))
 }

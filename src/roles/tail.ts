@@ -10,6 +10,7 @@ import { createDebeziumEncoder, type DebeziumRecord } from '../change/debezium/e
 import { jsonString } from '../change/debezium/json-text.ts'
 import { matchesAny } from '../change/debezium/name-filter.ts'
 import { parseDebeziumOptions, type DebeziumOptions } from '../change/debezium/options.ts'
+import { pause } from '../runtime/backoff.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { connectPostgres } from './connections.ts'
@@ -189,7 +190,7 @@ async function cleanUp(sql: Sql, name: string, capture: Capture | null, hasPubli
   for (;;) {
     const [slot] = await sql`select from pg_replication_slots where slot_name = ${name}`
     if (!slot || performance.now() > giveUpAtMs) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await pause(20)
   }
 }
 
