@@ -12,6 +12,8 @@ export async function pileUp<T>(sql: Sql, table: string, runs: number, work: () 
     await tx`lock table ${tx(table)} in share row exclusive mode`
     for (let run = 0; run < runs; run += 1) begun.push(work())
     const waiting = async () => {
+      // Within a transaction pg_stat_activity shows what it showed first: without those that have connected since.
+      await tx`select pg_stat_clear_snapshot()`
       const [row] = await tx<{ count: number }[]>`
         select count(distinct pid)::int as count from pg_locks
         where not granted and pid in (select pid from pg_stat_activity where datname = current_database())`

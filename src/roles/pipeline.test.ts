@@ -180,7 +180,7 @@ test('a consumer that cannot go on ends the pass for all, and the next one begin
     captures.push(capture)
     return capture
   })
-  await waitFor(() => failing.runs === 3, { what: 'the third pass', timeoutMs: 5_000 })
+  await waitFor(() => failing.runs === 3, { what: 'the third pass' })
   assert.deepEqual(
     captures.map(({ isClosed }) => isClosed),
     [true, true, false],

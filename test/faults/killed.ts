@@ -80,7 +80,7 @@ export async function assertBooksBalance(sql: Sql, inventorySql: Sql, log: strin
       select product_id as product, reserved::int as quantity from inventory where reserved > 0 order by 1`
     return JSON.stringify([...reserved]) === JSON.stringify([...promised])
   }
-  await waitFor(balanced, { what: `stock of ${JSON.stringify(promised)}`, timeoutMs: 30_000 })
+  await waitFor(balanced, { what: `stock of ${JSON.stringify(promised)}` })
 }
 
 async function httpLoad(site: UpSite, signal: AbortSignal): Promise<void> {

@@ -58,7 +58,7 @@ const FAULTS: readonly Fault[] = [
       await caughtUp(system)
       await system.stop()
       await change(sql)
-      await sql`select pg_drop_replication_slot(${slot})`
+      await waitFor(() => sql`select pg_drop_replication_slot(${slot})`, { what: 'the slot to be free' })
       await change(sql)
       await system.restart()
     },
@@ -110,7 +110,7 @@ const FAULTS: readonly Fault[] = [
           >`select wal_status as status from pg_replication_slots where slot_name = ${slot}`
           return row?.status === 'lost'
         },
-        { what: 'the slot to be lost', timeoutMs: 30_000 },
+        { what: 'the slot to be lost' },
       )
       await change(sql)
       await system.restart()

@@ -120,7 +120,7 @@ export async function checkIdle(t: TestContext, system: System): Promise<void> {
           const status = await statusOf(system)
           return status.isReady && status.cache.isTrusted
         },
-        { what: 'readers to use Redis again', timeoutMs: 30_000 },
+        { what: 'readers to use Redis again' },
       )
       await caughtUp(system)
       const cached = await redis.get(`order:status:${id}`)

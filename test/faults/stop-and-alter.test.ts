@@ -23,7 +23,12 @@ test('TRUNCATE and ALTER TABLE while a snapshot is read end, and so does the sna
   for (let round = 0; round < 3; round++) {
     await sql`insert into orders (customer_id, total_amount) select gen_random_uuid(), n from generate_series(1, 10000) n`
     await system.stop()
-    await sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()`
+    // Its walsender leaves the slot a moment after the connection has ended.
+    await waitFor(
+      () =>
+        sql`select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()`,
+      { what: 'the slot to be free', until: (rows) => rows.length > 0 },
+    )
     const restarting = system.restart()
     await waitFor(
       () =>

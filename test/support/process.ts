@@ -12,7 +12,7 @@ import { makeTestDirectory, removeTestDirectory } from './test-directory.ts'
 import type { JudgedSystem } from './verdict.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const READY_TIMEOUT_MS = 60_000
+const READY_TIMEOUT_MS = 120_000
 
 export interface Ended {
   readonly exitCode: number | null
@@ -27,7 +27,7 @@ export interface CliProcess {
   /** What it has written so far. */
   stdout(): string
   stderr(): string
-  /** Resolves with `trackops is ready`. @throws if it ends before, or takes longer than a minute */
+  /** Resolves with `trackops is ready`. @throws if it ends before, or takes longer than two minutes */
   ready(): Promise<void>
   /** Sends the signal, to its process group if asked, and waits for the end. */
   end(signal: NodeJS.Signals, options?: { readonly toGroup?: boolean }): Promise<Ended>

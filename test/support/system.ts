@@ -62,7 +62,7 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
   }
   const log = options.log ?? (process.env['TRACKOPS_TEST_LOG'] ? createLogger('debug') : SILENT)
   const start = async (): Promise<System> => {
-    const signal = AbortSignal.timeout(60_000)
+    const signal = AbortSignal.timeout(120_000)
     const system = await startSystem(log, {
       loaded: { config: merged, directory: ROOT, file: `${ROOT}trackops.config.ts` },
       urls,

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 export interface WaitOptions<T> {
   /** What is waited for, as the error will say it: "the slot to be active". */
   readonly what: string
-  /** Default 15,000: only a broken test gets there. */
+  /** Default 60,000: on a busy machine, too, only a broken test gets there. */
   readonly timeoutMs?: number
   readonly intervalMs?: number
   /** For conditions that yield a value first and judge it then: the error shows the last value. */
@@ -19,7 +19,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions<NonNullable<Exclude<T, false>>>,
 ): Promise<NonNullable<Exclude<T, false>>> {
-  const timeoutMs = options.timeoutMs ?? 15_000
+  const timeoutMs = options.timeoutMs ?? 60_000
   const deadline = performance.now() + timeoutMs
   let seen: unknown
   let failure: unknown
