@@ -77,6 +77,22 @@ export const ERRORS = {
     retry: 'timed',
     mend: 'Redis answered and said no (out of memory, read-only replica, loading): see its reply.',
   },
+  KAFKA_UNREACHABLE: {
+    retry: 'timed',
+    mend: 'Check that the brokers run, and that KAFKA_BROKERS, TLS and SASL are right.',
+  },
+  KAFKA_REFUSED: {
+    retry: 'manual',
+    mend: 'Kafka answered and said no: check the rights of the user, and the topic.',
+  },
+  TOPIC_MISSING: {
+    retry: 'manual',
+    mend: 'Register the connector (trackops connector --register URL), or create the topic.',
+  },
+  OFFSET_GONE: {
+    retry: 'timed',
+    mend: 'Nothing: what was removed from the topic is forgotten. Raise its retention if it comes again.',
+  },
   POSITION_MISMATCH: {
     retry: 'timed',
     mend: 'Nothing: the consumer finds out whether Redis lost writes or somebody else owns the position.',
