@@ -78,11 +78,12 @@ export const COMMANDS: readonly Command[] = [
     summary: 'run every test',
     load: async () => (await import('./run-tests.ts')).runTests,
   },
-  distributedOnly(
-    'stack',
-    'stack up | down | status',
-    'Kafka, Connect and Debezium on this machine (distributed mode)',
-  ),
+  {
+    name: 'stack',
+    usage: 'stack up | down | status',
+    summary: 'Kafka, Connect and Debezium on this machine, without Docker',
+    load: async () => (await import('./stack.ts')).stack,
+  },
   distributedOnly('connector', 'connector [--register URL]', 'the Debezium connector configuration (distributed mode)'),
 ]
 

@@ -2,6 +2,8 @@
  * What the environment says: one table, from which types, defaults, messages and the reference come. A service's port and a database's URL are the
  * configuration's business, which names their variables (`ServiceDefinition.port`, `DatabaseConfig.urlVariable`).
  */
+import { isAbsolute } from 'node:path'
+
 import { TrackOpsError } from './errors.ts'
 import type { LogLevel } from './logger.ts'
 
@@ -13,6 +15,10 @@ export interface Settings {
   readonly postgresPort: number
   readonly redisPort: number
   readonly consolePort: number
+  readonly kafkaPort: number
+  readonly kafkaControllerPort: number
+  readonly connectPort: number
+  readonly cacheDirectory: string | undefined
   readonly host: string
   readonly logLevel: LogLevel
   /** Unexpected errors are shown with their stack. */
@@ -57,6 +63,16 @@ export const SETTINGS = {
   postgresPort: port('TRACKOPS_POSTGRES_PORT', 'Port of the embedded PostgreSQL.', 54_329),
   redisPort: port('TRACKOPS_REDIS_PORT', 'Port of the embedded Redis.', 63_799),
   consolePort: port('TRACKOPS_CONSOLE_PORT', 'Port of console, metrics and health.', 8080),
+  kafkaPort: port('TRACKOPS_KAFKA_PORT', 'Port of the Kafka broker that trackops starts.', 9092),
+  kafkaControllerPort: port('TRACKOPS_KAFKA_CONTROLLER_PORT', "Port of that broker's controller.", 9093),
+  connectPort: port('TRACKOPS_CONNECT_PORT', 'Port of the Kafka Connect worker that trackops starts.', 8083),
+  cacheDirectory: {
+    variable: 'TRACKOPS_CACHE_DIR',
+    doc: 'Where the jars of Kafka and Debezium are kept; not set: trackops below XDG_CACHE_HOME or ~/.cache.',
+    default: undefined,
+    expected: 'an absolute path',
+    parse: (text) => (isAbsolute(text) ? text : null),
+  },
   host: {
     variable: 'TRACKOPS_HOST',
     doc: 'Address on which console and services listen. Embedded servers listen on 127.0.0.1 in any case.',
@@ -101,6 +117,10 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     postgresPort: read('postgresPort'),
     redisPort: read('redisPort'),
     consolePort: read('consolePort'),
+    kafkaPort: read('kafkaPort'),
+    kafkaControllerPort: read('kafkaControllerPort'),
+    connectPort: read('connectPort'),
+    cacheDirectory: read('cacheDirectory'),
     host: read('host'),
     logLevel: read('logLevel'),
     debug: read('debug'),

@@ -6,8 +6,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export function writePidFile(file: string, pid: number): void {
-  writeFileSync(file, `${pid}\n`)
+/** `more`: further lines, for whoever finds the server. */
+export function writePidFile(file: string, pid: number, more: readonly string[] = []): void {
+  writeFileSync(file, [pid, ...more, ''].join('\n'))
 }
 
 export function clearPidFile(file: string): void {

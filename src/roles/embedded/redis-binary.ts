@@ -1,9 +1,9 @@
 /** Finds a Redis server on this machine, or gets one: npm has no package with its binaries. */
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 import { TrackOpsError } from '../../runtime/errors.ts'
+import { findProgram, isExecutable } from './find-program.ts'
 import { installWithApt, installWithBrew, unpackedEnvironment, unpackWithApt } from './redis-install.ts'
 
 export interface LocatedRedis {
@@ -34,13 +34,13 @@ export async function redisBinary(options: RedisBinaryOptions): Promise<LocatedR
   const unpacked = usableUnpacked(options.softwareDirectory)
   if (unpacked !== null) return unpacked
 
-  if (process.platform === 'darwin' && findProgram(folders, 'brew')) {
+  if (process.platform === 'darwin' && findProgram(searchPath, 'brew') !== null) {
     options.say('Redis is missing: installing it with Homebrew (brew install redis) ...')
     await installWithBrew()
-  } else if (findProgram(folders, 'apt-get') && process.getuid?.() === 0) {
+  } else if (findProgram(searchPath, 'apt-get') !== null && process.getuid?.() === 0) {
     options.say('Redis is missing: installing the package redis-server (apt-get), without starting its service ...')
     await installWithApt()
-  } else if (findProgram(folders, 'apt-get')) {
+  } else if (findProgram(searchPath, 'apt-get') !== null) {
     options.say(`Redis is missing: unpacking the package redis-server below ${options.softwareDirectory} ...`)
     await unpackWithApt(options.softwareDirectory)
   }
@@ -67,17 +67,4 @@ function findIn(folders: readonly string[]): string | null {
     if (folder !== undefined) return join(folder, name)
   }
   return null
-}
-
-function findProgram(folders: readonly string[], name: string): boolean {
-  return folders.some((folder) => isExecutable(join(folder, name)))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

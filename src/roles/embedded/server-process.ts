@@ -18,6 +18,8 @@ export interface ServerCommand {
   readonly environment?: Readonly<Record<string, string>>
   readonly account?: Account | undefined
   readonly logFile: string
+  /** It does not keep our process from ending, and goes on after it. */
+  readonly outlivesUs?: boolean
 }
 
 export interface ServerExit {
@@ -67,6 +69,7 @@ export async function spawnServer(options: ServerCommand): Promise<ServerProcess
     ...options.account,
   })
   closeSync(log)
+  if (options.outlivesUs === true) child.unref()
 
   let exit: ServerExit | null = null
   const exited = new Promise<ServerExit>((resolve) => {
