@@ -6,7 +6,7 @@
  */
 import type { ChangeEvent, Delete, Insert, SnapshotRead, Update } from '../change/change-event.ts'
 import { formatLsn, type Lsn, maxLsn } from '../change/lsn.ts'
-import { formatPosition, type Position } from '../change/position.ts'
+import { formatPosition, type Position, POSITION_ZERO } from '../change/position.ts'
 import { qualifiedName, type Relation } from '../change/relation.ts'
 import { columnText, type RowImage } from '../change/row-image.ts'
 import { valueOf } from '../change/value.ts'
@@ -32,7 +32,8 @@ export type PlanItem =
       readonly changes: readonly ChangeEvent[]
       readonly isWhole: boolean
     }
-  | { readonly kind: 'snapshot'; readonly changes: readonly SnapshotRead[] }
+  /** `supersedes` as in SnapshotPiece. */
+  | { readonly kind: 'snapshot'; readonly changes: readonly SnapshotRead[]; readonly supersedes?: Lsn | undefined }
 
 export interface Plan {
   /** One for a key. For one `apply`. */
@@ -96,12 +97,21 @@ export function createPlanner(views: CompiledViews): Planner {
     return feeds
   }
 
+  /** As a TRUNCATE at that LSN would: of rows that were deleted unseen nobody will ever tell. */
+  function supersede(changes: readonly SnapshotRead[], lsn: Lsn, work: Work): void {
+    for (const relation of new Set(changes.map((change) => change.relation))) {
+      const position = changes[0]?.position ?? POSITION_ZERO
+      truncate(work, feedsOf(relation), { lsn, position, xid: null })
+    }
+  }
+
   return {
     plan(items) {
       const work: Work = { drafts: createDrafts(), truncated: new Map(), forgotten: new Map(), failed: [] }
       for (const item of items) {
         const xid = item.kind === 'transaction' ? item.xid64 : null
         const isWhole = item.kind === 'transaction' && item.isWhole
+        if (item.kind === 'snapshot' && item.supersedes !== undefined) supersede(item.changes, item.supersedes, work)
         for (const event of item.changes) {
           if (event.op === 'm') continue
           const feeds = feedsOf(event.relation)

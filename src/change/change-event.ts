@@ -98,6 +98,11 @@ export interface TransactionPiece {
 
 export interface SnapshotPiece {
   readonly kind: 'snapshot'
+  /**
+   * The snapshot's consistent point, where it is news that there is one: a slot was made, so before this piece may lie changes that
+   * the log has not got. Nothing at or below it may be trusted, of the tables in `changes`.
+   */
+  readonly supersedes?: Lsn
   readonly changes: readonly SnapshotRead[]
   readonly isLast: boolean
   readonly bytes: number

@@ -3,6 +3,11 @@ import { comparePositions, type Position } from '../change/position.ts'
 
 /** What the stream delivered since a consumer last asked: as much as there is, up to its bounds, without waiting for more. */
 export interface BatchSource {
+  /**
+   * Where the reader goes on; called once, before the first `next`. A log that begins by itself, at or before every reader's
+   * position, has none.
+   */
+  seek?(from: Position): void
   /** undefined when the stream has ended. */
   next(limits: BatchLimits, signal: AbortSignal): Promise<readonly StreamItem[] | undefined>
 }

@@ -54,8 +54,9 @@ export function planItems(items: readonly StreamItem[], xids: ReadonlyMap<number
   const planned: PlanItem[] = []
   for (const item of items) {
     if (item.kind === 'progress') continue
-    if (item.kind === 'snapshot') planned.push({ kind: 'snapshot', changes: item.changes })
-    else {
+    if (item.kind === 'snapshot') {
+      planned.push({ kind: 'snapshot', changes: item.changes, supersedes: item.supersedes })
+    } else {
       const { changes, isWhole, transaction } = item
       const xid64 = xids.get(transaction.xid) ?? BigInt(transaction.xid)
       planned.push({ kind: 'transaction', xid64, changes, isWhole })

@@ -44,6 +44,11 @@ export interface Applied {
 export interface CacheConsumerOptions {
   /** Acks stay this far behind, as Redis may lose it in a crash. Default 2,000 ms: `appendfsync everysec` and a margin. */
   readonly fsyncWindowMs?: number
+  /**
+   * The cache has consumers of other partitions too, whose fences are theirs: what is forgotten here are entries only.
+   * Default false.
+   */
+  readonly isPartition?: boolean
   /** Changes in one atomic call, about. Default 250: some 1,000 keys, a few milliseconds of Redis. */
   readonly changesPerCall?: number
 }
@@ -96,7 +101,14 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
     return await context.inTurn(async () => {
       const stored = await protocol.positions()
       const { history, resumeLsn } = context
-      const { forget, moves, at, texts } = decideCacheResume({ role, stored, history, resumeLsn })
+      const { forget, moves, at, texts } = decideCacheResume({
+        role,
+        stored,
+        history,
+        resumeLsn,
+        endLsn: context.endLsn ?? null,
+        isPartition: options.isPartition ?? false,
+      })
       if (forget !== 'nothing') {
         // What committed before a new slot's first position comes by no event: a fill that does not see it yet would keep the old
         // state for good. So nothing is filled before readers see all of it: they trust no Redis without positions.
@@ -199,6 +211,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         applied = standing.at
         const lsn = slowest(role, applied).commitLsn
         window.applied(lsn)
+        source.seek?.(slowest(role, applied))
         deps.onApplied?.({ lsn, positions: onlyOf(PART_OF[role], standing.texts), commitTimeMicros: null })
         watching = watchPositions(context, either).catch(onFailed)
         for (;;) {

@@ -12,6 +12,10 @@ export interface CacheResumeFacts {
   readonly stored: StoredPositions
   readonly history: History
   readonly resumeLsn: Lsn
+  /** See ResumeFacts. */
+  readonly endLsn?: Lsn | null
+  /** One of several partitions that feed the same cache. Default false. */
+  readonly isPartition?: boolean
 }
 
 /** What a cache consumer does before it continues, in this order: forget, then move positions. */
@@ -28,14 +32,15 @@ export interface CacheResume {
 }
 
 /** Pure (L2). */
-export function decideCacheResume({ role, stored, history, resumeLsn }: CacheResumeFacts): CacheResume {
+export function decideCacheResume(facts: CacheResumeFacts): CacheResume {
+  const { role, stored, history, resumeLsn, endLsn = null, isPartition = false } = facts
   const beginning: Position = { commitLsn: resumeLsn, ordinal: 0 }
   const at = { invalidator: beginning, warmer: beginning }
   const texts = { ...stored }
   const moves: CacheResume['moves'][number][] = []
   for (const part of partsOf(role)) {
     const who = nameOf(part)
-    const decided = decideResume({ stored: positionWithin(history, stored[who]), resumeLsn })
+    const decided = decideResume({ stored: positionWithin(history, stored[who]), resumeLsn, endLsn })
     at[who] = decided.from
     if (decided.kind === 'continue') continue
     const to = formatStoredPosition(history, decided.from)
@@ -46,6 +51,7 @@ export function decideCacheResume({ role, stored, history, resumeLsn }: CacheRes
   const isHistoryNew =
     all.some((text) => text !== null) && all.every((text) => positionWithin(history, text) === undefined)
   if (moves.length === 0) return { forget: 'nothing', moves, at, texts }
+  if (isPartition) return { forget: 'entries', moves, at, texts }
   // Where both begin anew, no fence is of use to anybody: nobody would come by to take it away (F).
   const isAllAnew = moves.length === 2
   return { forget: isHistoryNew || isAllAnew ? 'history' : 'entries', moves, at, texts }

@@ -7,12 +7,14 @@ export interface ResumeFacts {
   readonly stored: Position | undefined
   /** The slot's confirmed position: nothing before it can be had again. */
   readonly resumeLsn: Lsn
+  /** Where the log ends, if that is known: a position beyond it is of a log that has lost its last records. */
+  readonly endLsn?: Lsn | null
 }
 
 /**
  * What follows from the position that was found (L2).
  * - continue: the log reaches back to it; what comes again is skipped.
- * - forget: it is missing, of another history, or behind what the log still has. Between it and the log lie changes that nobody
+ * - forget: it is missing, of another history, behind what the log still has, or beyond its end. Between it and the log lie changes that nobody
  *   will ever deliver: no entry can be trusted.
  */
 export type Resume =
@@ -20,8 +22,8 @@ export type Resume =
   | { readonly kind: 'forget'; readonly from: Position }
 
 export function decideResume(facts: ResumeFacts): Resume {
-  const { stored, resumeLsn } = facts
-  if (stored === undefined || stored.commitLsn < resumeLsn) {
+  const { stored, resumeLsn, endLsn = null } = facts
+  if (stored === undefined || stored.commitLsn < resumeLsn || (endLsn !== null && stored.commitLsn > endLsn)) {
     return { kind: 'forget', from: { commitLsn: resumeLsn, ordinal: 0 } }
   }
   return { kind: 'continue', from: stored }

@@ -18,6 +18,8 @@ export type ConsumerName = keyof typeof CONSUMER_GROUPS
 export interface StreamContext {
   readonly history: History
   readonly resumeLsn: Lsn
+  /** Where the log ended when it was opened; null or left out where a log cannot lose its end. */
+  readonly endLsn?: Lsn | null
   /** Of a slot that was made for this run: in it are visible those that come by no event (see Capture). Else null. */
   readonly visibleBefore: Snapshot | null
   readonly visibility: Visibility

@@ -5,9 +5,8 @@ import { createFanOut } from '../consume/fan-out.ts'
 import type { ConsumerStatus, StreamConsumer, StreamContext } from '../consume/stream-consumer.ts'
 import { createTurns } from '../consume/turns.ts'
 import type { Visibility } from '../consume/visibility.ts'
-import { backoffDelayMs, pause } from '../runtime/backoff.ts'
-import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { createPasses, type PassesStatus } from './passes.ts'
 
 export interface PipelineDeps {
   readonly openCapture: (signal: AbortSignal) => Promise<Capture>
@@ -24,9 +23,8 @@ export interface PipelineOptions {
 }
 
 /**
- * Capture and the consumers that share its slot, as one thing that is run. Whatever breaks the stream (a lost slot, a Redis
- * that fell back, another history) ends one pass; the next opens the slot anew, and every consumer finds from its stored
- * position what it has to do. There is no other repair path.
+ * Capture and the consumers that share its slot, as one thing that is run. Each pass opens the slot anew, and every consumer finds
+ * from its stored position what it has to do.
  */
 export interface Pipeline {
   run(signal: AbortSignal): Promise<void>
@@ -35,26 +33,19 @@ export interface Pipeline {
   requestProgress(): void
 }
 
-export interface PipelineStatus {
-  readonly state: 'starting' | 'running' | 'waiting' | 'stopped'
-  /** Why it waits, and what to do; null while it runs. */
-  readonly reason: string | null
+export interface PipelineStatus extends PassesStatus {
   readonly capture: CaptureStatus | null
   readonly consumers: readonly ConsumerStatus[]
-  readonly passes: number
 }
 
 export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}): Pipeline {
   const { log, consumers } = deps
   const ackEveryMs = options.ackEveryMs ?? 500
   const progressEveryMs = options.progressEveryMs ?? 5_000
+  const passes = createPasses(log, 'the change stream')
   let capture: Capture | undefined
-  let state: PipelineStatus['state'] = 'starting'
-  let reason: string | null = null
-  let passes = 0
-  let hasRun = false
 
-  async function pass(signal: AbortSignal): Promise<void> {
+  async function pass(signal: AbortSignal, started: () => void): Promise<void> {
     const opened = await deps.openCapture(signal)
     capture = opened
     try {
@@ -65,9 +56,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
         visibility: deps.createVisibility(opened),
         inTurn: createTurns(),
       }
-      state = 'running'
-      reason = null
-      hasRun = true
+      started()
       await flow(opened, context, signal)
     } finally {
       await opened.close()
@@ -106,42 +95,12 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
   }
 
   return {
-    async run(signal) {
-      let failures = 0
-      while (!signal.aborted) {
-        const startedAtMs = performance.now()
-        try {
-          passes++
-          await pass(signal)
-          if (!signal.aborted) throw new TrackOpsError('POSTGRES_PROTOCOL', 'the change stream ended by itself')
-        } catch (error) {
-          if (signal.aborted) break
-          // What was right once and is not any more (a table was dropped) was changed in the database, and can be mended there.
-          const isMendable = hasRun && error instanceof TrackOpsError && error.code === 'CONFIG_INVALID'
-          if (retryOf(error) === 'never' && !isMendable) {
-            state = 'stopped'
-            reason = describeError(error)
-            log.error({ reason }, 'the change stream stopped')
-            throw error
-          }
-          // A pass that ran for a while was well: its failure is a first one.
-          failures = performance.now() - startedAtMs > 30_000 ? 1 : failures + 1
-          state = 'waiting'
-          reason = describeError(error)
-          const waitMs = isRepairedByRestart(error) && failures < 3 ? 0 : backoffDelayMs(failures)
-          log.warn({ reason, waitMs }, 'the change stream begins anew')
-          await pause(waitMs, signal)
-        }
-      }
-      state = 'stopped'
-    },
+    run: (signal) => passes.run(pass, signal),
 
     status: () => ({
-      state,
-      reason,
+      ...passes.status(),
       capture: capture?.status() ?? null,
       consumers: consumers.map((consumer) => consumer.status()),
-      passes,
     }),
 
     requestProgress: () => capture?.requestProgress(),
@@ -176,8 +135,4 @@ async function firstFailure(parts: readonly Promise<void>[], stop: AbortControll
     }),
   )
   if (failed) throw failed.error
-}
-
-function isRepairedByRestart(error: unknown): boolean {
-  return error instanceof TrackOpsError && ['POSITION_MISMATCH', 'HISTORY_CHANGED', 'SLOT_LOST'].includes(error.code)
 }
