@@ -20,6 +20,7 @@ import { createPlanner } from '../src/cache/plan.ts'
 import { createCacheProtocol } from '../src/cache/protocol.ts'
 import { parseLsn } from '../src/change/lsn.ts'
 import { createCacheConsumer } from '../src/consume/cache-consumer.ts'
+import { createTableEventStore } from '../src/consume/event-store.ts'
 import { createOrderEventConsumer } from '../src/consume/order-event-consumer.ts'
 import { createVisibility } from '../src/consume/visibility.ts'
 import { createPipeline } from '../src/roles/pipeline.ts'
@@ -77,7 +78,7 @@ export const drain: Bench = async ({ options, scope, print }) => {
       onApplied: ({ positions }) => cache.reader.applied(positions),
     })
     const events = createOrderEventConsumer({
-      sql,
+      store: createTableEventStore(sql, 'order-event-consumer'),
       log,
       definitions: config.events ?? [],
       recoverMissed: async () => undefined,

@@ -25,6 +25,7 @@ import {
   visibilityOf,
 } from './change-fixture.ts'
 import type { EventDefinition } from './event-definition.ts'
+import { createTableEventStore } from './event-store.ts'
 import {
   createOrderEventConsumer,
   type OrderEventConsumerDeps,
@@ -49,7 +50,7 @@ function consumerOf(sql: Sql, deps: Partial<OrderEventConsumerDeps> = {}, option
   const recovered: bigint[] = []
   const recoverMissed = (horizon: bigint): Promise<void> => Promise.resolve(void recovered.push(horizon))
   const consumer = createOrderEventConsumer(
-    { sql, log: SILENT, definitions: [created], recoverMissed, ...deps },
+    { store: createTableEventStore(sql, NAME), log: SILENT, definitions: [created], recoverMissed, ...deps },
     options,
   )
   return { consumer, recovered }

@@ -1,24 +1,21 @@
-import type { Sql } from 'postgres'
-
 import { type Lsn } from '../change/lsn.ts'
 import { comparePositions, type Position } from '../change/position.ts'
-import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
-import { moveLogPosition, readLogPosition } from '../log/positions.ts'
+import type { DeadLetter } from '../log/dead-letters.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { describeError, retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { unprocessed } from './batch.ts'
-import { type DerivedEvent, deriveEvents } from './derive-events.ts'
+import { deriveEvents } from './derive-events.ts'
 import type { EventDefinition } from './event-definition.ts'
+import type { Derived, EventStore } from './event-store.ts'
 import { createHorizon, type Horizon } from './horizon.ts'
-import { publishEvents } from './publish-events.ts'
 import { decideResume } from './resume.ts'
 import { formatStoredPosition, positionWithin } from './stored-position.ts'
 import { CONSUMER_GROUPS, type StreamConsumer, type StreamContext } from './stream-consumer.ts'
 
 export interface OrderEventConsumerDeps {
-  readonly sql: Sql
+  readonly store: EventStore
   readonly log: Logger
   readonly definitions: readonly EventDefinition[]
   /** Publishes what rows that changed unseen must have meant (see missed-events.ts). */
@@ -49,7 +46,7 @@ export function createOrderEventConsumer(
   deps: OrderEventConsumerDeps,
   options: OrderEventConsumerOptions = {},
 ): StreamConsumer {
-  const { sql, definitions } = deps
+  const { definitions } = deps
   const log = deps.log.child({ consumer: NAME })
   const now = deps.now ?? (() => performance.now())
   const idleStoreMs = options.idleStoreMs ?? 10_000
@@ -85,31 +82,21 @@ export function createOrderEventConsumer(
     context: StreamContext,
     to: Position,
     horizon: Horizon,
-    write: Written,
+    derived: Derived,
   ): Promise<readonly DeadLetter[]> {
     const text = formatStoredPosition(context.history, to)
-    const isHeartbeat = write.events.length === 0 && write.deadLetters.length === 0
+    const isHeartbeat = derived.events.length === 0 && derived.deadLetters.length === 0
     if (stored?.text === text && isHeartbeat) return []
-    const setAside = await sql.begin(async (tx) => {
-      // Nothing is lost with a position that a crash takes back, and it must not wait for a standby that is away.
-      if (isHeartbeat) await tx`set local synchronous_commit = local`
-      const moved = await moveLogPosition(tx, NAME, { from: stored?.text ?? null, to: text, horizon: horizon.xid() })
-      if (!moved) {
-        throw new TrackOpsError('POSITION_MISMATCH', `${NAME}: another process has moved the position`)
-      }
-      await insertDeadLetters(tx, write.deadLetters)
-      const published = await publishEvents(tx, write.events, NAME)
-      return [...write.deadLetters, ...published.deadLetters]
-    })
+    const setAside = await deps.store.write({ from: stored?.text ?? null, to: text, horizon: horizon.xid() }, derived)
     stored = { text, lsn: to.commitLsn, atMs: now() }
     return setAside
   }
 
   async function resume(context: StreamContext, signal: AbortSignal): Promise<{ from: Position; horizon: Horizon }> {
     return await patiently('reading the position', signal, async () => {
-      const found = await readLogPosition(sql, NAME)
+      const found = await deps.store.read()
       const within = positionWithin(context.history, found?.position ?? null)
-      const decided = decideResume({ stored: within, resumeLsn: context.resumeLsn })
+      const decided = decideResume({ stored: within, resumeLsn: context.resumeLsn, endLsn: context.endLsn ?? null })
       stored = found ? { text: found.position, lsn: decided.from.commitLsn, atMs: -Infinity } : null
       if (decided.kind === 'forget' && found) {
         log.warn(
@@ -137,6 +124,7 @@ export function createOrderEventConsumer(
       try {
         const { from, horizon } = await resume(context, signal)
         position = from
+        source.seek?.(from)
         for (;;) {
           const items = await source.next({ changes: batchChanges }, signal)
           if (items === undefined) return
@@ -172,12 +160,7 @@ export function createOrderEventConsumer(
   }
 }
 
-interface Written {
-  readonly events: readonly DerivedEvent[]
-  readonly deadLetters: readonly DeadLetter[]
-}
-
-const NOTHING: Written = { events: [], deadLetters: [] }
+const NOTHING: Derived = { events: [], deadLetters: [] }
 
 /** Waiting can't help where the position or the history is another: the stream begins anew. */
 function isForWholeStream(error: unknown): boolean {

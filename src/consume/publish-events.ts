@@ -15,9 +15,13 @@ export interface Published {
   readonly deadLetters: readonly DeadLetter[]
 }
 
+export type InsertEvents = (tx: TransactionSql, events: readonly DomainEvent[]) => Promise<number>
+
 /**
  * Enriches and inserts, in the caller's transaction. What fails for good (an `enrich` that throws, a payload that jsonb cannot
  * hold, such as a NUL) is found by publishing one by one, and set aside: it must not hold up those that come with it (L4).
+ *
+ * `insert` gives how many were new; default: the table of domain events.
  *
  * @throws what can pass: then nothing was written
  */
@@ -25,15 +29,16 @@ export async function publishEvents(
   tx: TransactionSql,
   derived: readonly DerivedEvent[],
   consumer: string,
+  insert: InsertEvents = insertDomainEvents,
 ): Promise<Published> {
   const events = firstOfEachId(derived)
   if (events.length === 0) return { count: 0, deadLetters: [] }
-  const together = await attempt(tx, events)
+  const together = await attempt(tx, events, insert)
   if ('count' in together) return { count: together.count, deadLetters: [] }
   let count = 0
   const deadLetters: DeadLetter[] = []
   for (const one of events) {
-    const alone = await attempt(tx, [one])
+    const alone = await attempt(tx, [one], insert)
     if ('count' in alone) count += alone.count
     else deadLetters.push(letterFor(one, consumer, alone.error))
   }
@@ -45,9 +50,10 @@ export async function publishEvents(
 async function attempt(
   tx: TransactionSql,
   events: readonly DerivedEvent[],
+  insert: InsertEvents,
 ): Promise<{ readonly count: number } | { readonly error: unknown }> {
   try {
-    const count = await tx.savepoint(async (inner) => insertDomainEvents(inner, await enriched(inner, events)))
+    const count = await tx.savepoint(async (inner) => insert(inner, await enriched(inner, events)))
     return { count }
   } catch (error) {
     if (retryOf(fromPostgres(error, 'publishing domain events')) !== 'never') throw error

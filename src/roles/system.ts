@@ -7,6 +7,7 @@ import { openCapture } from '../capture/open-capture.ts'
 import { createCacheConsumer } from '../consume/cache-consumer.ts'
 import type { CacheRole } from '../consume/cache-roles.ts'
 import { publishMissedEvents } from '../consume/missed-events.ts'
+import { createTableEventStore } from '../consume/event-store.ts'
 import { createOrderEventConsumer } from '../consume/order-event-consumer.ts'
 import type { StreamConsumer } from '../consume/stream-consumer.ts'
 import { createVisibility } from '../consume/visibility.ts'
@@ -223,7 +224,7 @@ async function startStream(parts: StreamParts): Promise<StartedStream> {
   if (definitions.length > 0) {
     consumers.push(
       createOrderEventConsumer({
-        sql: source,
+        store: createTableEventStore(source, 'order-event-consumer'),
         log,
         definitions,
         firstHorizon: await oldestRunning(source),
