@@ -9,6 +9,11 @@ export function formatStoredPosition(history: History, position: Position): stri
   return `${formatHistory(history)}|${formatPosition(position)}`
 }
 
+/** The position, of whatever history. @throws RangeError if the text is none of ours */
+export function positionOf(stored: string): Position {
+  return parsePosition(stored.slice(stored.lastIndexOf('|') + 1))
+}
+
 /** `<system identifier>.<timeline>.<slot epoch>` */
 export function formatHistory(history: History): string {
   return `${history.systemIdentifier}.${history.timeline}.${history.slotEpoch}`
@@ -20,7 +25,7 @@ export function positionWithin(history: History, stored: string | null): Positio
   const bar = stored.lastIndexOf('|')
   if (stored.slice(0, bar) !== formatHistory(history)) return undefined
   try {
-    return parsePosition(stored.slice(bar + 1))
+    return positionOf(stored)
   } catch {
     return undefined
   }

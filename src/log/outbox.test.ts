@@ -7,6 +7,7 @@ import { defer, type TestScope } from '../../test/support/defer.ts'
 import { testPostgres } from '../../test/support/postgres.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import { SILENT } from '../runtime/logger.ts'
+import type { DomainEvent } from './domain-event.ts'
 import { insertDomainEvents } from './domain-event-table.ts'
 import { event, logDatabase, ownLogDatabase, published } from './log-fixture.ts'
 import { enqueue, OUTBOX_DDL, relayOutbox } from './outbox.ts'
@@ -25,6 +26,10 @@ const announce = (store: Sql, ...ids: string[]): Promise<unknown> =>
       ids.map((id) => event(id)),
     ),
   )
+const into =
+  (log: Sql) =>
+  (events: readonly DomainEvent[]): Promise<number> =>
+    insertDomainEvents(log, events)
 const unpublished = async (store: Sql): Promise<number> =>
   (await store`select from trackops_outbox where published_at is null`).length
 
@@ -38,7 +43,7 @@ test('events are announced if, and only if, the transaction commits, and in thei
     })
     .catch(() => undefined)
   await announce(store, 'e12')
-  while ((await relayOutbox(store, log, 5)) > 0);
+  while ((await relayOutbox(store, into(log), 5)) > 0);
   assert.deepEqual(
     await published(log),
     Array.from({ length: 13 }, (_, index) => `e${index}`),
@@ -57,10 +62,10 @@ test('a transaction that drew its numbers first and commits late is not stepped 
   })
   await hasWritten.promise
   await announce(store, 'early')
-  assert.equal(await relayOutbox(store, log, 10), 1)
+  assert.equal(await relayOutbox(store, into(log), 10), 1)
   mayCommit.resolve()
   await late
-  assert.equal(await relayOutbox(store, log, 10), 1)
+  assert.equal(await relayOutbox(store, into(log), 10), 1)
   assert.deepEqual(await published(log), ['early', 'late'])
 })
 
@@ -68,7 +73,7 @@ test('a relay that dies between publishing and noting it publishes again, and th
   const [{ sql: log }, store] = await Promise.all([logDatabase(t), storeOf(t)])
   await announce(store, 'a', 'b')
   await insertDomainEvents(log, [event('a'), event('b')])
-  assert.equal(await relayOutbox(store, log, 10), 2)
+  assert.equal(await relayOutbox(store, into(log), 10), 2)
   assert.deepEqual(await published(log), ['a', 'b'])
   assert.equal(await unpublished(store), 0)
 })
@@ -85,7 +90,7 @@ test('of two relays one carries: a second would carry what comes later sooner', 
     await mayGoOn.promise
   })
   await isHeld.promise
-  const first = relayOutbox(store, log, 1)
+  const first = relayOutbox(store, into(log), 1)
   await waitFor(
     () => log`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
     {
@@ -93,11 +98,11 @@ test('of two relays one carries: a second would carry what comes later sooner', 
       until: (rows) => rows.length === 1,
     },
   )
-  assert.equal(await relayOutbox(store, log, 1), 0)
+  assert.equal(await relayOutbox(store, into(log), 1), 0)
   mayGoOn.resolve()
   await writer
   assert.equal(await first, 1)
-  assert.equal(await relayOutbox(store, log, 1), 1)
+  assert.equal(await relayOutbox(store, into(log), 1), 1)
   assert.deepEqual(await published(log), ['other', 'a', 'b'])
 })
 
@@ -125,6 +130,6 @@ test('the same event announced twice is one', async (t) => {
   const [{ sql: log }, store] = await Promise.all([logDatabase(t), storeOf(t)])
   await announce(store, 'a')
   await announce(store, 'a', 'b')
-  await relayOutbox(store, log, 10)
+  await relayOutbox(store, into(log), 10)
   assert.deepEqual(await published(log), ['a', 'b'])
 })

@@ -1,7 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres'
 
 import type { DomainEvent } from './domain-event.ts'
-import { insertDomainEvents } from './domain-event-table.ts'
 
 /**
  * A service that works in one database and announces in another cannot do both in one transaction. It writes what it has
@@ -38,7 +37,11 @@ export async function enqueue(tx: TransactionSql, events: readonly DomainEvent[]
  * Carries over what waits, in order: by one relay at a time, as a second one would carry what comes later sooner. It goes by `published_at`, not by seq, so that a transaction that commits late is not
  * stepped over. Returns how many were carried.
  */
-export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<number> {
+export async function relayOutbox(
+  store: Sql,
+  publish: (events: readonly DomainEvent[]) => Promise<unknown>,
+  limit: number,
+): Promise<number> {
   return await store.begin(async (tx) => {
     const [turn] = await tx<{ is_mine: boolean }[]>`select pg_try_advisory_xact_lock(7310579, 3) as is_mine`
     if (!turn?.is_mine) return 0
@@ -51,8 +54,7 @@ export async function relayOutbox(store: Sql, log: Sql, limit: number): Promise<
       order by o.seq -- not the text above, in which 10 comes before 9
       limit ${limit}`
     if (waiting.length === 0) return 0
-    await insertDomainEvents(
-      log,
+    await publish(
       waiting.map((row) => ({ eventId: row.event_id, topic: row.topic, key: row.key, payload: row.payload })),
     )
     await tx`

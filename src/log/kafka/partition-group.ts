@@ -1,4 +1,4 @@
-import type { Consumer } from '@platformatic/kafka'
+import type { Consumer, Message, Producer } from '@platformatic/kafka'
 
 import { backoffDelayMs, pause } from '../../runtime/backoff.ts'
 import { describeError, retryOf, TrackOpsError } from '../../runtime/errors.ts'
@@ -23,16 +23,12 @@ export interface OwnPartition extends PartitionAddress {
   read(from: bigint, signal: AbortSignal): AsyncIterable<FetchedRecords>
   /** Everything before `offset` has its effects; told to the group soon. */
   commit(offset: bigint): void
-  /** Who this process is in the group, for a transaction that commits offsets with what it writes. */
-  member(): GroupMember
+  /** Commits the offset in a producer's transaction, if this process is still the member that it was. */
+  commitWithin(transaction: Transaction, offset: bigint): Promise<void>
 }
 
-export interface GroupMember {
-  readonly groupId: string
-  readonly generationId: number
-  readonly memberId: string
-  readonly coordinatorId: number
-}
+/** The package does not export it by name. */
+export type Transaction = Awaited<ReturnType<Producer['beginTransaction']>>
 
 export interface PartitionGroupOptions {
   readonly groupId: string
@@ -234,12 +230,13 @@ function ownPartition(
     },
     read: (offset, signal) => fetch.read(address, offset, signal),
     commit: (offset) => commits.add(address, offset),
-    member: () => ({
-      groupId: consumer.groupId,
-      generationId: consumer.generationId,
-      memberId: consumer.memberId ?? '',
-      coordinatorId: consumer.coordinatorId ?? -1,
-    }),
+    async commitWithin(transaction, offset) {
+      await transaction.addConsumer(consumer)
+      const { generationId, memberId, coordinatorId } = consumer
+      // Of a message the client reads its place and its member, and commits the offset behind it.
+      const metadata = { consumer: { groupId: consumer.groupId, generationId, memberId, coordinatorId } }
+      await transaction.addOffset({ topic, partition, offset: offset - 1n, metadata } as unknown as Message)
+    },
   }
 }
 
