@@ -1,7 +1,7 @@
 import type { Lsn } from './lsn.ts'
 import type { Position } from './position.ts'
 import type { Relation } from './relation.ts'
-import type { CompleteRow, RowImage } from './row-image.ts'
+import type { RowImage } from './row-image.ts'
 
 /**
  * One change of one row (or one TRUNCATE of one table, or one logical message), with Debezium's op letters. This is the
@@ -27,7 +27,11 @@ interface TableChange extends Change {
 
 export interface Insert extends TableChange {
   readonly op: 'c'
-  readonly after: CompleteRow
+  /**
+   * Complete from the log itself. From Debezium's records it may be partial: the second half of a changed key lacks
+   * unchanged TOAST values, and a record from before ADD COLUMN, or one with a generated column, lacks that.
+   */
+  readonly after: RowImage
 }
 
 /** A key change is one Update whose `before` has the old key; Debezium's form of it is three records. */
@@ -46,7 +50,8 @@ export interface Delete extends TableChange {
 /** A row that was there before the stream began. It never is a value or a version in the cache (PROTOCOL.md). */
 export interface SnapshotRead extends TableChange {
   readonly op: 'r'
-  readonly after: CompleteRow
+  /** Complete from a table itself; from Debezium's records as with an insert. */
+  readonly after: RowImage
   readonly marker: SnapshotMarker
 }
 

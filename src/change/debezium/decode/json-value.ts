@@ -1,0 +1,29 @@
+/** What a record's JSON parses to. A bigint only after `parseExactly`. */
+export type Json = string | number | bigint | boolean | null | readonly Json[] | JsonObject
+
+export interface JsonObject {
+  readonly [name: string]: Json | undefined
+}
+
+/** Nothing that PostgreSQL writes as an integer is longer; digits without end would cost time without end. */
+const LONGEST_INTEGER = 40
+const INTEGER = /^-?\d+$/
+
+/** An integer that is no exact number becomes a bigint. Many times slower than JSON.parse: only for what needs it. */
+export function parseExactly(text: string): unknown {
+  return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
+    if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+    const source = context?.source ?? ''
+    return source.length <= LONGEST_INTEGER && INTEGER.test(source) ? BigInt(source) : value
+  })
+}
+
+/** Whether digits may have been lost, in the value itself or in an array's element. */
+export function isInexact(json: Json): boolean {
+  if (typeof json === 'number') return !Number.isSafeInteger(json)
+  return Array.isArray(json) && (json as readonly Json[]).some(isInexact)
+}
+
+export function isObject(json: unknown): json is JsonObject {
+  return typeof json === 'object' && json !== null && !Array.isArray(json)
+}
