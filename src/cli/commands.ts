@@ -1,5 +1,4 @@
 /** Every command, once: dispatch, help and the generated reference read this table. Code is loaded when it is called. */
-import { TrackOpsError } from '../runtime/errors.ts'
 import type { CliIo } from './io.ts'
 
 export interface Command {
@@ -84,12 +83,10 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Kafka, Connect and Debezium on this machine, without Docker',
     load: async () => (await import('./stack.ts')).stack,
   },
-  distributedOnly('connector', 'connector [--register URL]', 'the Debezium connector configuration (distributed mode)'),
+  {
+    name: 'connector',
+    usage: 'connector [--register URL]',
+    summary: 'the Debezium connector that fits this system: print it, or install it',
+    load: async () => (await import('./connector.ts')).connector,
+  },
 ]
-
-function distributedOnly(name: string, usage: string, summary: string): Command {
-  const refuse = async (): Promise<number> => {
-    throw new TrackOpsError('USAGE', `${name} belongs to the distributed mode, which is not there yet.`)
-  }
-  return { name, usage, summary: `${summary}; not there yet`, load: async () => refuse }
-}

@@ -43,6 +43,8 @@ export interface SourceConfig extends DatabaseConfig {
   readonly slot: string
   /** Publication; made for the tables that views and events name, if missing. */
   readonly publication: string
+  /** Distributed mode: first part of the names of the connector's topics, and the connector's name. Default: the slot's name. */
+  readonly topicPrefix?: string
 }
 
 export interface CacheConfig {

@@ -24,6 +24,7 @@ const MEANINGS = {
   '^[a-z][a-z0-9_]{0,62}$': 'lower-case letters, digits and underscores, beginning with a letter, 63 at most',
   '^[a-z0-9_]{1,63}$': 'lower-case letters, digits and underscores, 63 at most',
   '^[a-z_][a-z0-9_]{0,62}$': 'lower-case letters, digits and underscores, not beginning with a digit, 63 at most',
+  '^[A-Za-z0-9_-]{1,100}$': 'letters, digits, underscores and dashes, 100 at most',
   '^[^{}*?\\[\\]\\\\]*$': 'none of { } * ? [ ] and the backslash',
 } as const
 
@@ -78,6 +79,7 @@ const SCHEMA = Type.Object(
         ...database,
         slot: text('^[a-z0-9_]{1,63}$'),
         publication: text('^[a-z_][a-z0-9_]{0,62}$'),
+        topicPrefix: Type.Optional(text('^[A-Za-z0-9_-]{1,100}$')),
       },
       strict,
     ),

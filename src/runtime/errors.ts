@@ -108,6 +108,18 @@ export const ERRORS = {
     mend: 'Give the readers the URL of the primary; after a failover, wait until the new one is promoted.',
   },
   NOT_RUNNING: { retry: 'manual', mend: 'Start it with ./trackops up, or name its port in TRACKOPS_CONSOLE_PORT.' },
+  CONNECT_UNREACHABLE: {
+    retry: 'timed',
+    mend: 'Check that Kafka Connect runs and that the URL of its REST API is right.',
+  },
+  CONNECT_REFUSED: {
+    retry: 'manual',
+    mend: "Kafka Connect answered and said no: see its reason, and the worker's log.",
+  },
+  CONNECTOR_FAILED: {
+    retry: 'manual',
+    mend: 'Remove the cause, then again: trackops connector --register URL. trackops preflight knows most causes.',
+  },
   UNKNOWN_KEY: { retry: 'never', mend: 'Name a key as a view makes it: trackops.config.ts has their templates.' },
   TIMEOUT: { retry: 'timed', mend: 'Look at the load of the named server.' },
 } as const satisfies Record<string, CatalogEntry>

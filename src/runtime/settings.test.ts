@@ -9,6 +9,8 @@ test('an empty environment gives the documented defaults', () => {
     databaseUrl: undefined,
     redisUrl: undefined,
     kafkaBrokers: undefined,
+    kafkaConnectUrl: undefined,
+    captureDatabaseUrl: undefined,
     postgresPort: 54_329,
     redisPort: 63_799,
     consolePort: 8080,
@@ -55,11 +57,11 @@ for (const [variable, value] of [
 }
 
 test('a URL that is wrong is named, and its password is not shown', () => {
-  for (const variable of ['DATABASE_URL', 'REDIS_URL']) {
+  for (const variable of ['DATABASE_URL', 'REDIS_URL', 'KAFKA_CONNECT_URL', 'TRACKOPS_CAPTURE_DATABASE_URL']) {
     assert.throws(
       () => readSettings({ [variable]: 'mysql://me:secret@host/db' }),
       (error: Error) => {
-        assert.match(error.message, new RegExp(`^${variable}: expected (postgres|redis)://`))
+        assert.match(error.message, new RegExp(`^${variable}: expected (postgres|redis|http)://`))
         assert.doesNotMatch(error.message, /secret/)
         return true
       },

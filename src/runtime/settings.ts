@@ -12,6 +12,8 @@ export interface Settings {
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly kafkaBrokers: readonly string[] | undefined
+  readonly kafkaConnectUrl: string | undefined
+  readonly captureDatabaseUrl: string | undefined
   readonly postgresPort: number
   readonly redisPort: number
   readonly consolePort: number
@@ -42,6 +44,12 @@ interface Setting<T> {
 const LOG_LEVELS: readonly LogLevel[] = ['silent', 'error', 'warn', 'info', 'debug']
 const POSTGRES_URL = /^postgres(ql)?:$/
 const REDIS_URL = /^rediss?:$/
+const CONNECT_URL = /^https?:$/
+const URL_FORMS = new Map([
+  [POSTGRES_URL, 'postgres://user:password@host:port/database'],
+  [REDIS_URL, 'redis://host:port/0'],
+  [CONNECT_URL, 'http://host:port'],
+])
 
 export const SETTINGS = {
   mode: {
@@ -60,6 +68,16 @@ export const SETTINGS = {
     expected: 'host:port, separated by commas',
     parse: brokers,
   },
+  kafkaConnectUrl: url(
+    'KAFKA_CONNECT_URL',
+    'REST API of Kafka Connect: preflight looks at the connector there. Not set: it does not.',
+    CONNECT_URL,
+  ),
+  captureDatabaseUrl: url(
+    'TRACKOPS_CAPTURE_DATABASE_URL',
+    'The source database for the connector: as Kafka Connect reaches it, with the role for it. Not set: as we reach it.',
+    POSTGRES_URL,
+  ),
   postgresPort: port('TRACKOPS_POSTGRES_PORT', 'Port of the embedded PostgreSQL.', 54_329),
   redisPort: port('TRACKOPS_REDIS_PORT', 'Port of the embedded Redis.', 63_799),
   consolePort: port('TRACKOPS_CONSOLE_PORT', 'Port of console, metrics and health.', 8080),
@@ -114,6 +132,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     databaseUrl: read('databaseUrl'),
     redisUrl: read('redisUrl'),
     kafkaBrokers,
+    kafkaConnectUrl: read('kafkaConnectUrl'),
+    captureDatabaseUrl: read('captureDatabaseUrl'),
     postgresPort: read('postgresPort'),
     redisPort: read('redisPort'),
     consolePort: read('consolePort'),
@@ -159,7 +179,7 @@ function url(variable: string, doc: string, protocol: RegExp): Setting<string> {
     doc,
     default: undefined,
     isSecret: true,
-    expected: protocol === REDIS_URL ? 'redis://host:port/0' : 'postgres://user:password@host:port/database',
+    expected: URL_FORMS.get(protocol) ?? 'a URL',
     parse: (text) => (URL.canParse(text) && protocol.test(new URL(text).protocol) ? text : null),
   }
 }
