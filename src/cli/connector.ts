@@ -1,9 +1,12 @@
 import { parseArgs } from 'node:util'
 
-import { databaseUrl } from '../roles/connections.ts'
-import { connectApi } from '../roles/connector/connect-api.ts'
+import type { Sql } from 'postgres'
+
+import { connectPostgres, databaseUrl } from '../roles/connections.ts'
+import { type ConnectApi, connectApi, type ConnectorStatus } from '../roles/connector/connect-api.ts'
 import {
   connectorConfiguration,
+  type ConnectorConfiguration,
   DEFAULT_PARTITIONS,
   PASSWORD_REFERENCE,
 } from '../roles/connector/connector-configuration.ts'
@@ -52,8 +55,8 @@ export async function connector(argv: string[], io: CliIo): Promise<number> {
   const replicationFactor = factor === undefined ? undefined : count('--replication-factor', factor)
   const settings = readSettings(io.env)
   const { config } = await loadConfig(configFile(io))
-  const source = settings.captureDatabaseUrl ?? databaseUrl(config.source, io.env, settings.postgresPort).url
-  const options = { databaseUrl: source, partitions, replicationFactor }
+  const seen = databaseUrl(config.source, io.env, settings.postgresPort).url
+  const options = { databaseUrl: settings.captureDatabaseUrl ?? seen, partitions, replicationFactor }
   const reference = values['password-reference']
   if (values.register === undefined) {
     const passwordReference = reference ?? PASSWORD_REFERENCE
@@ -67,13 +70,39 @@ export async function connector(argv: string[], io: CliIo): Promise<number> {
   const api = connectApi(values.register, { signal: io.signal })
   const configuration = connectorConfiguration(config, { ...options, passwordReference: reference })
   const { name } = configuration
-  const status = await registerConnector(api, configuration, { signal: io.signal })
+  const status = await register(api, configuration, seen, io)
   io.stdout.write(
     values.json
       ? `${JSON.stringify({ name, url: api.url, ...status }, null, 2)}\n`
       : `connector ${name} runs at ${api.url}: ${configuration.config['table.include.list']?.split(',').length} tables, topics ${name}.*\n`,
   )
   return 0
+}
+
+/** With the database's word for it, where it can be reached from here. */
+async function register(
+  api: ConnectApi,
+  configuration: ConnectorConfiguration,
+  sourceUrl: string,
+  { signal, stderr }: CliIo,
+): Promise<ConnectorStatus> {
+  let sql: Sql
+  try {
+    sql = await connectPostgres(sourceUrl, { applicationName: 'trackops connector', maxConnections: 1 })
+  } catch {
+    stderr.write('The source database cannot be reached from here, so Kafka Connect is believed.\n')
+    return await registerConnector(api, configuration, { signal })
+  }
+  const slot = configuration.config['slot.name'] ?? ''
+  try {
+    const isSlotRead = async (): Promise<boolean> => {
+      const [row] = await sql<{ active: boolean }[]>`select active from pg_replication_slots where slot_name = ${slot}`
+      return row?.active === true
+    }
+    return await registerConnector(api, configuration, { signal, isSlotRead })
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
 }
 
 function count(option: string, text: string): number {

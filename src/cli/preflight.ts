@@ -10,8 +10,8 @@ import type { CliIo } from './io.ts'
 
 export const PREFLIGHT_USAGE = `trackops preflight [--json]
 
-Looks at everything that has to be right before changes flow: database, publication, slot, tables, views, Redis, clocks. All checks
-run; each finding comes with its consequence and the command that mends it. Nothing is changed.
+Looks at everything that has to be right before changes flow: database, publication, slot, tables, views, Redis, clocks, and,
+where KAFKA_CONNECT_URL is set, the Debezium connector. All checks run; each finding comes with its consequence and the command that mends it. Nothing is changed.
 Exit status: 0 no error was found, 1 one was.
 `
 
@@ -30,7 +30,11 @@ export async function preflight(argv: string[], io: CliIo): Promise<number> {
   const settings = readSettings(io.env)
   const loaded = await loadConfig(configFile(io))
   const urls = serverUrls(loaded, io.env, { postgres: settings.postgresPort, redis: settings.redisPort })
-  const report = await lookAtEverything(loaded, urls)
+  const report = await lookAtEverything(loaded, urls, {
+    isDistributed: settings.mode === 'distributed',
+    connectUrl: settings.kafkaConnectUrl,
+    captureDatabaseUrl: settings.captureDatabaseUrl,
+  })
   const isOk = report.findings.every(({ severity }) => severity !== 'error')
   io.stdout.write(values.json ? `${JSON.stringify({ ok: isOk, ...report }, null, 2)}\n` : describeReport(report))
   return isOk ? 0 : 1

@@ -22,6 +22,8 @@ export interface ConnectApi {
   list(): Promise<readonly RunningConnector[]>
   /** Null: there is none of this name. */
   status(name: string): Promise<ConnectorStatus | null>
+  /** As it is, secrets included: to be compared, never to be shown. Null: there is none of this name. */
+  config(name: string): Promise<Readonly<Record<string, unknown>> | null>
   put(name: string, config: Readonly<Record<string, string>>): Promise<void>
   restart(name: string): Promise<void>
 }
@@ -92,6 +94,12 @@ export function connectApi(
       if (answer.status === 404) return null
       if (answer.status !== 200) refuse(`does not give the status of ${name}`, answer)
       return statusOf(answer.body)
+    },
+    async config(name) {
+      const answer = await call('GET', `/connectors/${encodeURIComponent(name)}/config`)
+      if (answer.status === 404) return null
+      if (answer.status !== 200) refuse(`does not give the configuration of ${name}`, answer)
+      return recordOf(answer.body)
     },
     async put(name, config) {
       const answer = await call('PUT', `/connectors/${encodeURIComponent(name)}/config`, config)

@@ -8,9 +8,14 @@ import { compileViews } from '../../cache/compiled-view.ts'
 import { describeError, TrackOpsError } from '../../runtime/errors.ts'
 import { SILENT } from '../../runtime/logger.ts'
 import { connectPostgres, type ServerUrls } from '../connections.ts'
+import { connectApi } from '../connector/connect-api.ts'
+import { connectorConfiguration } from '../connector/connector-configuration.ts'
 import type { LoadedConfig } from '../load-config.ts'
 import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from '../redis-client.ts'
+import { checkCaptureRole } from './check-capture-role.ts'
 import { checkClocks } from './check-clocks.ts'
+import { checkConnector, chooseConnector, CONNECTOR_NOT_CHECKED, type ConnectContext } from './check-connector.ts'
+import { checkDebeziumTables } from './check-debezium-tables.ts'
 import { checkPublication } from './check-publication.ts'
 import { checkQueryViews } from './check-query-views.ts'
 import { checkRedis } from './check-redis.ts'
@@ -26,11 +31,24 @@ const DATABASE_CHECKS = [checkServer, checkTables, checkReplicaIdentity, checkPu
 
 const SOURCE = { id: 'postgres-unreachable', name: 'PostgreSQL' }
 const REDIS = { id: 'redis-unreachable', name: 'Redis', variable: 'REDIS_URL' }
+const CONNECT = {
+  id: 'connect-unreachable',
+  name: 'Kafka Connect',
+  variable: 'KAFKA_CONNECT_URL',
+  starter: './trackops stack up',
+}
+const DEFAULT_TIMEOUT_MS = 15_000
 const PREFLIGHT_POOL = { applicationName: 'trackops preflight', maxConnections: 4 }
 
 export interface PreflightOptions {
   /** Default 15,000: each check asks for little; only one that waits for a lock or a dead server takes long. */
   readonly checkTimeoutMs?: number
+  /** Changes travel through Debezium and Kafka. */
+  readonly isDistributed?: boolean
+  /** Kafka Connect's REST API; not given: its connector is not looked at. */
+  readonly connectUrl?: string | undefined
+  /** As the connector is to have it; default: the source's. */
+  readonly captureDatabaseUrl?: string | undefined
   /** Default Date.now. */
   readonly now?: () => number
 }
@@ -47,7 +65,7 @@ export async function preflight(
   urls: ServerUrls,
   options: PreflightOptions = {},
 ): Promise<PreflightReport> {
-  const { checkTimeoutMs: timeoutMs = 15_000, now = Date.now } = options
+  const { checkTimeoutMs: timeoutMs = DEFAULT_TIMEOUT_MS, now = Date.now } = options
   const { config } = loaded
   const views = compileViews(config.views, { keyPrefix: config.cache?.keyPrefix })
   const findings: Finding[] = []
@@ -78,13 +96,18 @@ export async function preflight(
     const other = await open(server, url, () => connectPostgres(url, PREFLIGHT_POOL), findings)
     await other?.end({ timeout: 1 })
   }
+  const requirements = requirementsOf(config, views)
+  const connect = await openConnect(loaded, urls, options, findings)
   try {
     if (sql) {
-      const requirements = requirementsOf(config, views)
       const tables = memoTables(sql, requirements)
       const context: DatabaseContext = { config, views, sql, requirements, tables }
       for (const check of DATABASE_CHECKS) await run(check, context)
+      if (options.isDistributed === true || connect) await run(checkDebeziumTables, context)
+      if (connect) await run(checkCaptureRole, { ...context, ...connect })
     }
+    if (connect) await run(checkConnector, { ...connect, requirements })
+    else if (options.isDistributed === true) findings.push(CONNECTOR_NOT_CHECKED)
     if (redis) await run(checkRedis, { redis, timeoutMs })
     if (sql && redis) await run(checkClocks, { sql, redis, timeoutMs, now })
   } finally {
@@ -105,11 +128,30 @@ async function openRedis(url: string): Promise<RedisClient> {
   return client
 }
 
+async function openConnect(
+  loaded: LoadedConfig,
+  urls: ServerUrls,
+  options: PreflightOptions,
+  findings: Finding[],
+): Promise<ConnectContext | undefined> {
+  if (options.connectUrl === undefined) return undefined
+  const timeoutMs = options.checkTimeoutMs ?? DEFAULT_TIMEOUT_MS
+  const api = connectApi(options.connectUrl, { timeoutMs })
+  const ours = connectorConfiguration(loaded.config, {
+    databaseUrl: options.captureDatabaseUrl ?? urls.source,
+    passwordReference: '',
+  })
+  const all = await open(CONNECT, api.url, () => api.list(), findings)
+  return all && { connectUrl: api.url, ours, running: chooseConnector(all, ours) }
+}
+
 interface Server {
   readonly id: string
   readonly name: string
   /** Holds its URL. */
   readonly variable: string
+  /** Command that starts one of our own. */
+  readonly starter?: string
 }
 
 async function open<T>(
@@ -126,7 +168,7 @@ async function open<T>(
       severity: 'error',
       finding: `cannot use ${server.name} at ${withoutSecret(url)}: ${reasonOf(error)}`,
       consequence: `Nothing that needs ${server.name} could be checked, and what uses it does not run.`,
-      mend: `Start it (./trackops up starts one of its own), or set ${server.variable}.`,
+      mend: `Start it (${server.starter ?? './trackops up'} starts one of its own), or set ${server.variable}.`,
     })
     return undefined
   }

@@ -23,6 +23,8 @@ export interface ColumnFacts {
   readonly name: string
   /** Below a domain, the domain's base type: `uuid`, `_text` */
   readonly type: string
+  /** `pg_type.typtype`, of an array its element's: b base, c composite, d domain, e enum, r range, m multirange */
+  readonly typeKind: string
   readonly isArray: boolean
   readonly isGenerated: boolean
   /** Long values may be stored out of line; an update that leaves such a value alone does not bring it. */
@@ -65,6 +67,8 @@ export async function readTableFacts(sql: Sql, names: readonly string[]): Promis
            exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) as has_primary_key,
            (select coalesce(jsonb_agg(jsonb_build_object(
                      'name', a.attname, 'type', coalesce(base.typname, t.typname),
+                     'typeKind', coalesce((select e.typtype from pg_type e where e.oid = coalesce(base.typelem, t.typelem)
+                                             and coalesce(base.typcategory, t.typcategory) = 'A'), base.typtype, t.typtype),
                      'isArray', coalesce(base.typcategory, t.typcategory) = 'A',
                      'isGenerated', a.attgenerated <> '',
                      'isToastable', a.attlen = -1 and a.attstorage <> 'p',
