@@ -7,9 +7,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { COMMANDS } from '../../src/cli/commands.ts'
+import { connectorConfiguration, PASSWORD_REFERENCE } from '../../src/roles/connector/connector-configuration.ts'
+import { CONNECTOR_PROPERTIES } from '../../src/roles/connector/connector-properties.ts'
 import { createMetrics } from '../../src/roles/metrics.ts'
 import { ERRORS } from '../../src/runtime/errors.ts'
 import { SETTINGS } from '../../src/runtime/settings.ts'
+import config from '../../trackops.config.ts'
 import { readPage, ROOT } from './page.ts'
 
 const IS_UPDATE = process.env['TRACKOPS_UPDATE_DOCS'] === '1'
@@ -38,6 +41,17 @@ test('docs/configuration.md has every environment variable', () => {
     setting.doc,
   ])
   assertGenerated('docs/configuration.md', 'settings', table(['variable', 'default', 'expected', 'what'], rows))
+})
+
+test('docs/connector.md has every property of the connector with its reason', () => {
+  const databaseUrl = 'postgres://trackops_capture@db.example:5432/trackops_orders?sslmode=verify-full'
+  const { config: values } = connectorConfiguration(config, { databaseUrl, passwordReference: PASSWORD_REFERENCE })
+  const rows = CONNECTOR_PROPERTIES.map(({ name, why }) => [
+    `\`${name}\``,
+    values[name] === undefined ? '' : `\`${values[name]}\``,
+    why,
+  ])
+  assertGenerated('docs/connector.md', 'connector', table(['property', 'value', 'why'], rows))
 })
 
 test('README.md has every command', () => {
