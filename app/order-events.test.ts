@@ -101,8 +101,8 @@ test('the items of created orders are added from the database, those of each ord
   const sql = await migratedDatabase(t, 'orders')
   await sql`insert into orders (id) values (${ID}), (${OTHER_ID})`
   await sql`
-    insert into order_items (order_id, product_id, quantity)
-    values (${ID}, 'B', 2), (${ID}, 'A', 1), (${ID}, 'A', 5), (${OTHER_ID}, null, null)`
+    insert into order_items (order_id, product_id, quantity, unit_price)
+    values (${ID}, 'B', 2, 3.5), (${ID}, 'A', 1, 0), (${ID}, 'A', 5, null), (${OTHER_ID}, null, null, null)`
   const events = [
     { op: 'c', after: order() } as const,
     { op: 'd', before: order() } as const,
@@ -114,13 +114,13 @@ test('the items of created orders are added from the database, those of each ord
   assert.deepEqual(
     items.toSorted((a, b) => a.quantity - b.quantity),
     [
-      { productId: 'A', quantity: 1 },
-      { productId: 'B', quantity: 2 },
-      { productId: 'A', quantity: 5 },
+      { productId: 'A', quantity: 1, unitPrice: '0.00' },
+      { productId: 'B', quantity: 2, unitPrice: '3.50' },
+      { productId: 'A', quantity: 5, unitPrice: null },
     ],
   )
   assert.deepEqual(second, events[1])
-  assert.deepEqual(third?.payload.items, [{ productId: null, quantity: null }])
+  assert.deepEqual(third?.payload.items, [{ productId: null, quantity: null, unitPrice: null }])
 })
 
 function order(columns: Row = {}): Row {

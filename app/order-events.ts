@@ -123,8 +123,10 @@ function isCancelled(row: Row): boolean {
 async function addItems(sql: TransactionSql, events: readonly DomainEvent[]): Promise<readonly DomainEvent[]> {
   const orderIds = events.filter(({ payload }) => payload.type === ORDER_CREATED).map(({ key }) => key)
   if (orderIds.length === 0) return events
-  const rows = await sql<{ order_id: string; product_id: string | null; quantity: number | null }[]>`
-    select order_id::text, product_id, quantity
+  const rows = await sql<
+    { order_id: string; product_id: string | null; quantity: number | null; unit_price: string | null }[]
+  >`
+    select order_id::text, product_id, quantity, unit_price::text
     from order_items
     where order_id = any (${orderIds}::uuid[])
     order by order_id, product_id, id`
@@ -132,7 +134,9 @@ async function addItems(sql: TransactionSql, events: readonly DomainEvent[]): Pr
   return events.map((domainEvent) => {
     if (domainEvent.payload.type !== ORDER_CREATED) return domainEvent
     const items = itemsByOrder.get(domainEvent.key) ?? []
-    const listed = items.map((item) => ({ productId: item.product_id, quantity: item.quantity }))
+    const listed = items.map(({ product_id: productId, quantity, unit_price: unitPrice }) => {
+      return { productId, quantity, unitPrice }
+    })
     return { ...domainEvent, payload: { ...domainEvent.payload, items: listed } }
   })
 }

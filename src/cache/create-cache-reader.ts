@@ -54,8 +54,11 @@ export interface CacheReaderObserver {
 
 export interface CacheReaderOptions {
   readonly views: CompiledViews
-  /** The partitions whose consumers have positions of their own; default: none. */
-  readonly partitions?: readonly string[]
+  /**
+   * The partitions whose consumers have positions of their own, always in the same order; as long as it gives none, Redis is not trusted.
+   * Default: one log that is not divided.
+   */
+  readonly partitions?: () => readonly string[]
   readonly leaseTtlMs?: number
   /** Must outlive the lag of the consumers; beyond it, answers of a key may go back (P2). Default 60 s. */
   readonly markTtlSeconds?: number
@@ -120,16 +123,20 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
       absenceTtlMs: (options.absenceTtlSeconds ?? 60) * 1000,
     },
   )
-  const positionKeys = (options.partitions ?? [undefined]).flatMap((partition) => {
-    const { invalidator, warmer } = globalKeys(views.keyPrefix, partition)
-    return [invalidator, warmer]
-  })
+  const partitions = options.partitions ?? (() => [undefined])
+  const positionKeys = (): readonly string[] =>
+    partitions().flatMap((partition) => {
+      const { invalidator, warmer } = globalKeys(views.keyPrefix, partition)
+      return [invalidator, warmer]
+    })
   const trust = createTrust(
     {
       redis,
       log,
       async positions() {
-        const reply = await callRedis(redis, ['MGET', ...positionKeys], redisTimeoutMs)
+        const names = positionKeys()
+        if (names.length === 0) return []
+        const reply = await callRedis(redis, ['MGET', ...names], redisTimeoutMs)
         return Array.isArray(reply) ? reply.map((text) => (typeof text === 'string' ? text : null)) : []
       },
       beforeTrust: () => unsettled.pay(fill.settleLate),

@@ -5,15 +5,17 @@ import { loadConfig } from '../roles/load-config.ts'
 import { runRoles } from '../roles/run-roles.ts'
 import { readSettings } from '../runtime/settings.ts'
 import { configFile } from './config-file.ts'
+import { portsOf } from './ports.ts'
 import type { CliIo } from './io.ts'
-import { requireEmbedded } from './mode.ts'
 import { VERSION } from './version.ts'
 
 export const RUN_USAGE = `trackops run ROLE...
 
 Runs roles in this process, against servers that run elsewhere (DATABASE_URL, REDIS_URL, ...).
 
-  capture, order-event-consumer, cache-invalidator, cache-warmer   the change stream; without Kafka all four together
+  capture, order-event-consumer, cache-invalidator, cache-warmer   the change stream. Without Kafka all four together; with it
+                                                                   (KAFKA_BROKERS) any of the last three, in as many processes as
+                                                                   there are partitions: Debezium is the capture
   console                                                          the page, /metrics, /health, /api/status
   and the services that trackops.config.ts declares, by their names
 `
@@ -29,10 +31,11 @@ export async function run(argv: string[], io: CliIo): Promise<number> {
     return 0
   }
   const settings = readSettings(io.env)
-  requireEmbedded(settings)
   const loaded = await loadConfig(configFile(io))
-  const ports = { postgres: settings.postgresPort, redis: settings.redisPort, console: settings.consolePort }
+  const ports = portsOf(settings)
   await runRoles({
+    mode: settings.mode,
+    kafka: settings.kafkaBrokers && { brokers: settings.kafkaBrokers },
     loaded,
     roles: positionals,
     urls: serverUrls(loaded, io.env, ports),

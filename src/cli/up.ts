@@ -6,13 +6,14 @@ import { up as startAll } from '../roles/up.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { readSettings } from '../runtime/settings.ts'
 import { configFile, DEFAULT_DATA_DIRECTORY } from './config-file.ts'
+import { portsOf } from './ports.ts'
 import type { CliIo } from './io.ts'
-import { requireEmbedded } from './mode.ts'
 import { VERSION } from './version.ts'
 
 export const UP_USAGE = `trackops up [--data DIR] [--reset] [--seed N]
 
 Runs the whole system on this machine: PostgreSQL, Redis, capture, consumers, services, console. Ctrl-C stops everything.
+With TRACKOPS_MODE=distributed also Kafka and Kafka Connect with Debezium, or those of KAFKA_BROKERS and KAFKA_CONNECT_URL.
 
   --data DIR   where data is kept; default .trackops/ beside trackops.config.ts
   --reset      begin anew: what earlier runs left in the data directory is removed first
@@ -34,15 +35,19 @@ export async function up(argv: string[], io: CliIo): Promise<number> {
     return 0
   }
   const settings = readSettings(io.env)
-  requireEmbedded(settings)
   const loaded = await loadConfig(configFile(io))
   await startAll({
+    mode: settings.mode,
+    kafka: settings.kafkaBrokers && { brokers: settings.kafkaBrokers },
+    kafkaConnectUrl: settings.kafkaConnectUrl,
+    captureDatabaseUrl: settings.captureDatabaseUrl,
+    cacheDirectory: settings.cacheDirectory,
     loaded,
     env: io.env,
     dataDirectory: values.data === undefined ? DEFAULT_DATA_DIRECTORY : resolve(io.cwd, values.data),
     isReset: values.reset,
     seedCount: countOf(values.seed),
-    ports: { postgres: settings.postgresPort, redis: settings.redisPort, console: settings.consolePort },
+    ports: portsOf(settings),
     host: settings.host,
     logLevel: settings.logLevel,
     version: VERSION,

@@ -107,6 +107,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         history,
         resumeLsn,
         endLsn: context.endLsn ?? null,
+        beginLsn: context.beginLsn,
         isPartition: options.isPartition ?? false,
       })
       if (forget !== 'nothing') {
@@ -115,7 +116,10 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         if (context.visibleBefore) await context.visibility.waitForAll(context.visibleBefore, signal)
         const isHistoryNew = forget === 'history'
         const { removedKeys } = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
-        log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
+        // Of a new partition there was nothing to forget, and there are many of them.
+        if (removedKeys > 0 || isHistoryNew) {
+          log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
+        }
       }
       for (const { part, from, to } of moves) {
         const outcome = await protocol.reposition(part, from, to)

@@ -14,6 +14,7 @@ export interface CacheResumeFacts {
   readonly resumeLsn: Lsn
   /** See ResumeFacts. */
   readonly endLsn?: Lsn | null
+  readonly beginLsn?: Lsn | undefined
   /** One of several partitions that feed the same cache. Default false. */
   readonly isPartition?: boolean
 }
@@ -33,14 +34,14 @@ export interface CacheResume {
 
 /** Pure (L2). */
 export function decideCacheResume(facts: CacheResumeFacts): CacheResume {
-  const { role, stored, history, resumeLsn, endLsn = null, isPartition = false } = facts
-  const beginning: Position = { commitLsn: resumeLsn, ordinal: 0 }
+  const { role, stored, history, resumeLsn, endLsn = null, beginLsn = resumeLsn, isPartition = false } = facts
+  const beginning: Position = { commitLsn: beginLsn, ordinal: 0 }
   const at = { invalidator: beginning, warmer: beginning }
   const texts = { ...stored }
   const moves: CacheResume['moves'][number][] = []
   for (const part of partsOf(role)) {
     const who = nameOf(part)
-    const decided = decideResume({ stored: positionWithin(history, stored[who]), resumeLsn, endLsn })
+    const decided = decideResume({ stored: positionWithin(history, stored[who]), resumeLsn, endLsn, beginLsn })
     at[who] = decided.from
     if (decided.kind === 'continue') continue
     const to = formatStoredPosition(history, decided.from)

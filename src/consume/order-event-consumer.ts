@@ -96,7 +96,12 @@ export function createOrderEventConsumer(
     return await patiently('reading the position', signal, async () => {
       const found = await deps.store.read()
       const within = positionWithin(context.history, found?.position ?? null)
-      const decided = decideResume({ stored: within, resumeLsn: context.resumeLsn, endLsn: context.endLsn ?? null })
+      const decided = decideResume({
+        stored: within,
+        resumeLsn: context.resumeLsn,
+        endLsn: context.endLsn ?? null,
+        beginLsn: context.beginLsn,
+      })
       stored = found ? { text: found.position, lsn: decided.from.commitLsn, atMs: -Infinity } : null
       if (decided.kind === 'forget' && found) {
         log.warn(

@@ -9,6 +9,8 @@ export interface ResumeFacts {
   readonly resumeLsn: Lsn
   /** Where the log ends, if that is known: a position beyond it is of a log that has lost its last records. */
   readonly endLsn?: Lsn | null
+  /** Where to begin if the position cannot be continued; default: `resumeLsn`. */
+  readonly beginLsn?: Lsn | undefined
 }
 
 /**
@@ -22,9 +24,9 @@ export type Resume =
   | { readonly kind: 'forget'; readonly from: Position }
 
 export function decideResume(facts: ResumeFacts): Resume {
-  const { stored, resumeLsn, endLsn = null } = facts
+  const { stored, resumeLsn, endLsn = null, beginLsn = resumeLsn } = facts
   if (stored === undefined || stored.commitLsn < resumeLsn || (endLsn !== null && stored.commitLsn > endLsn)) {
-    return { kind: 'forget', from: { commitLsn: resumeLsn, ordinal: 0 } }
+    return { kind: 'forget', from: { commitLsn: beginLsn, ordinal: 0 } }
   }
   return { kind: 'continue', from: stored }
 }

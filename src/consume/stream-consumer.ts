@@ -20,6 +20,8 @@ export interface StreamContext {
   readonly resumeLsn: Lsn
   /** Where the log ended when it was opened; null or left out where a log cannot lose its end. */
   readonly endLsn?: Lsn | null
+  /** Where to begin if no position can be continued; left out: at `resumeLsn`. */
+  readonly beginLsn?: Lsn
   /** Of a slot that was made for this run: in it are visible those that come by no event (see Capture). Else null. */
   readonly visibleBefore: Snapshot | null
   readonly visibility: Visibility
@@ -54,6 +56,10 @@ export interface ConsumerStatus {
   readonly state: 'stopped' | 'running' | 'waiting'
   /** Why it waits, for people. */
   readonly reason: string | null
+  /** Of a topic's consumer: how many partitions this process has. */
+  readonly partitions?: number
+  /** Records between what is applied and the end of these partitions, as of their last answer; null before it is known. */
+  readonly lagMessages?: number | null
 }
 
 /** One loop may be two consumers: for whoever asks about one of them they are two, at the same place. */

@@ -2,7 +2,7 @@ import type { Producer } from '@platformatic/kafka'
 import type { Sql } from 'postgres'
 
 import { parsePosition } from '../change/position.ts'
-import { insertDeadLetters } from '../log/dead-letters.ts'
+import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
 import { toRecord } from '../log/kafka/event-record.ts'
 import { toKafkaError } from '../log/kafka/kafka-error.ts'
 import type { OwnPartition } from '../log/kafka/partition-group.ts'
@@ -20,6 +20,8 @@ export interface TopicEventStoreDeps {
   /** The stored form of an offset. */
   readonly format: (offset: bigint) => string
   readonly consumer: string
+  /** Called with what was set aside, once it is stored. */
+  readonly onSetAside: (letters: readonly DeadLetter[]) => Promise<void>
 }
 
 /**
@@ -53,35 +55,44 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): EventStore {
       return offset === null ? undefined : { position: deps.format(offset), horizon: null }
     },
 
-    async write({ from, to }, { events, deadLetters }) {
-      const toOffset = offsetOf(to)
-      const fromOffset = from === null ? 0n : offsetOf(from)
-      if (events.length === 0 && deadLetters.length === 0) {
+    async write({ from, to }, derived) {
+      const toOffset = positionOf(to).commitLsn
+      const fromOffset = from === null ? 0n : positionOf(from).commitLsn
+      if (derived.events.length === 0 && derived.deadLetters.length === 0) {
         partition.commit(toOffset)
         return []
       }
-      const recordOffsets = new Map(
-        events.map(({ event, position }) => [event.eventId, parsePosition(position).commitLsn]),
-      )
+      const offsets = new Map(derived.events.map(({ event, position }) => [event.eventId, offsetOf(position)]))
+      const events = derived.events.map((event) => ({ ...event, position: placeOf(partition, event.position) }))
+      const letters = derived.deadLetters.map((letter) => ({
+        ...letter,
+        position: placeOf(partition, letter.position),
+      }))
       const setAside = await sql.begin(async (tx) => {
-        await insertDeadLetters(tx, deadLetters)
+        await insertDeadLetters(tx, letters)
         const published = await publishEvents(tx, events, consumer, (inner, noted) =>
           claimEvents(
             inner,
             partition.name,
-            noted.map((event) => ({ ...event, recordOffset: recordOffsets.get(event.eventId) ?? fromOffset })),
+            noted.map((event) => ({ ...event, recordOffset: offsets.get(event.eventId) ?? fromOffset })),
           ),
         )
-        return [...deadLetters, ...published.deadLetters]
+        return [...letters, ...published.deadLetters]
       })
       const mine = await claimedEvents(sql, partition.name, { from: fromOffset, to: toOffset })
       if (mine.length === 0) partition.commit(toOffset)
       else await publish(mine, toOffset)
+      await deps.onSetAside(setAside)
       return setAside
     },
   }
 }
 
-function offsetOf(stored: string): bigint {
-  return positionOf(stored).commitLsn
+function offsetOf(position: string): bigint {
+  return parsePosition(position).commitLsn
+}
+
+/** Positions are of one partition only: two of them may be equal in number. */
+export function placeOf(partition: Pick<OwnPartition, 'name'>, position: string): string {
+  return `${partition.name}/${offsetOf(position)}`
 }

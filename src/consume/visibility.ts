@@ -105,7 +105,33 @@ export function createVisibility(deps: {
   }
 }
 
-async function takeSnapshot(sql: Sql, history: History): Promise<Seen> {
+/** Of the primary. @throws TrackOpsError DATABASE_IS_STANDBY, POSTGRES_... */
+export async function readDatabaseHistory(sql: Sql): Promise<Pick<History, 'systemIdentifier' | 'timeline'>> {
+  const { history } = await look(sql)
+  return history
+}
+
+async function takeSnapshot(sql: Sql, expected: History): Promise<Seen> {
+  const { history, seen } = await look(sql)
+  if (history.systemIdentifier !== expected.systemIdentifier || history.timeline !== expected.timeline) {
+    throw new TrackOpsError('HISTORY_CHANGED', 'the database is of another history than the change stream', {
+      details: {
+        systemIdentifier: history.systemIdentifier,
+        expectedSystemIdentifier: expected.systemIdentifier,
+        timeline: history.timeline,
+        expectedTimeline: expected.timeline,
+      },
+    })
+  }
+  return seen
+}
+
+interface Look {
+  readonly history: Pick<History, 'systemIdentifier' | 'timeline'>
+  readonly seen: Seen
+}
+
+async function look(sql: Sql): Promise<Look> {
   const rows = await sql<
     { snapshot: string; insert_lsn: string | null; system_identifier: string; timeline: number | null }[]
   >`
@@ -124,17 +150,10 @@ async function takeSnapshot(sql: Sql, history: History): Promise<Seen> {
   if (row.insert_lsn === null || row.timeline === null) {
     throw new TrackOpsError('DATABASE_IS_STANDBY', 'the database that should show what is visible is a standby')
   }
-  if (row.system_identifier !== history.systemIdentifier || row.timeline !== history.timeline) {
-    throw new TrackOpsError('HISTORY_CHANGED', 'the database is of another history than the change stream', {
-      details: {
-        systemIdentifier: row.system_identifier,
-        expectedSystemIdentifier: history.systemIdentifier,
-        timeline: row.timeline,
-        expectedTimeline: history.timeline,
-      },
-    })
+  return {
+    history: { systemIdentifier: row.system_identifier, timeline: row.timeline },
+    seen: { snapshot: parseSnapshot(row.snapshot), insertLsn: parseLsn(row.insert_lsn) },
   }
-  return { snapshot: parseSnapshot(row.snapshot), insertLsn: parseLsn(row.insert_lsn) }
 }
 
 /** A commit that the stream has shown and that is not visible is in progress still, or is not of this history. */

@@ -34,6 +34,9 @@ export interface Pipeline {
 }
 
 export interface PipelineStatus extends PassesStatus {
+  /** Changes are being delivered, or caught up with. */
+  readonly isFlowing: boolean
+  /** Null where changes come by topics. */
   readonly capture: CaptureStatus | null
   readonly consumers: readonly ConsumerStatus[]
 }
@@ -97,11 +100,15 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
   return {
     run: (signal) => passes.run(pass, signal),
 
-    status: () => ({
-      ...passes.status(),
-      capture: capture?.status() ?? null,
-      consumers: consumers.map((consumer) => consumer.status()),
-    }),
+    status() {
+      const flowing = capture?.status() ?? null
+      return {
+        ...passes.status(),
+        isFlowing: flowing?.state === 'streaming' || flowing?.state === 'snapshot',
+        capture: flowing,
+        consumers: consumers.map((consumer) => consumer.status()),
+      }
+    },
 
     requestProgress: () => capture?.requestProgress(),
   }

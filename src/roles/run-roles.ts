@@ -1,32 +1,53 @@
+import type { ConsumerName } from '../consume/stream-consumer.ts'
 import { describeError, TrackOpsError } from '../runtime/errors.ts'
 import { createLogger } from '../runtime/logger.ts'
+import type { Settings } from '../runtime/settings.ts'
 import type { ServerUrls } from './connections.ts'
+import type { KafkaConnection } from './kafka-clients.ts'
 import { startSystem } from './system.ts'
 import { aborted, untilReady } from './until-ready.ts'
 import type { UpOptions } from './up.ts'
 
-/** Roles that share one slot where there is no Kafka between them. */
+/** Of the change stream, in the order of the flow. */
 export const STREAM_ROLES = ['capture', 'order-event-consumer', 'cache-invalidator', 'cache-warmer'] as const
+export const CONSUMERS = ['order-event-consumer', 'cache-invalidator', 'cache-warmer'] as const satisfies ConsumerName[]
 
-export interface RunOptions extends Omit<UpOptions, 'dataDirectory' | 'isReset' | 'seedCount' | 'complain'> {
+export interface RunOptions extends Pick<
+  UpOptions,
+  'loaded' | 'env' | 'host' | 'ports' | 'logLevel' | 'version' | 'print' | 'signal'
+> {
+  readonly mode: Settings['mode']
+  readonly kafka: KafkaConnection | undefined
   readonly roles: readonly string[]
   readonly urls: ServerUrls
+}
+
+export interface DecidedRoles {
+  readonly consumers: readonly ConsumerName[]
+  readonly withConsole: boolean
+  readonly services: readonly string[]
 }
 
 /** @throws TrackOpsError USAGE, saying which roles there are or what has to be named together */
 export function decideRoles(
   named: readonly string[],
   serviceNames: readonly string[],
-): { readonly withStream: boolean; readonly withConsole: boolean; readonly services: readonly string[] } {
+  mode: Settings['mode'],
+): DecidedRoles {
   const known = [...STREAM_ROLES, ...serviceNames, 'console']
   if (named.length === 0) throw new TrackOpsError('USAGE', `name at least one role: ${known.join(', ')}.`)
   const unknown = named.find((role) => !known.includes(role))
   if (unknown !== undefined) {
     throw new TrackOpsError('USAGE', `there is no role ${JSON.stringify(unknown)}; there are ${known.join(', ')}.`)
   }
-  const stream = STREAM_ROLES.filter((role) => named.includes(role))
-  if (stream.length > 0 && stream.length < STREAM_ROLES.length) {
-    const missing = STREAM_ROLES.filter((role) => !named.includes(role))
+  if (mode === 'distributed' && named.includes('capture')) {
+    throw new TrackOpsError(
+      'USAGE',
+      'with Kafka, Debezium is the capture, in Kafka Connect: trackops connector --register URL installs it. Name the consumers alone.',
+    )
+  }
+  const missing = STREAM_ROLES.filter((role) => !named.includes(role))
+  if (mode === 'embedded' && missing.length > 0 && missing.length < STREAM_ROLES.length) {
     throw new TrackOpsError(
       'USAGE',
       `without Kafka the consumers share the capture's process and its one replication slot, which is acked up to the slowest of them: ` +
@@ -34,7 +55,7 @@ export function decideRoles(
     )
   }
   return {
-    withStream: stream.length > 0,
+    consumers: CONSUMERS.filter((name) => named.includes(name)),
     withConsole: named.includes('console'),
     services: serviceNames.filter((name) => named.includes(name)),
   }
@@ -46,15 +67,18 @@ export async function runRoles(options: RunOptions): Promise<void> {
   const roles = decideRoles(
     options.roles,
     (loaded.config.services ?? []).map(({ name }) => name),
+    options.mode,
   )
   const log = createLogger(options.logLevel)
   const system = await startSystem(log, {
+    mode: options.mode,
+    kafka: options.kafka,
     loaded,
     urls: options.urls,
     env,
     host,
     consolePort: roles.withConsole ? options.ports.console : undefined,
-    withStream: roles.withStream,
+    consumers: roles.consumers,
     services: roles.services,
     version: options.version,
     signal,

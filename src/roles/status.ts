@@ -6,12 +6,13 @@ import { asSeparate } from '../consume/stream-consumer.ts'
 import type { TrackOpsConfig } from './define-config.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
+import type { Settings } from '../runtime/settings.ts'
 import type { RedisClient } from './redis-client.ts'
 
 /** `/api/status` and `trackops status --json`. LSNs are PostgreSQL's notation; every lag says its unit and its two ends. */
 export interface SystemStatus {
   readonly version: string
-  readonly mode: 'embedded'
+  readonly mode: Settings['mode']
   readonly isReady: boolean
   readonly upSeconds: number
   readonly stream: {
@@ -31,6 +32,9 @@ export interface SystemStatus {
     readonly reason: string | null
     readonly appliedLsn: string | null
     readonly consumerLagBytes: number | null
+    /** Distributed: partitions that this process has, and records in them behind what is applied. */
+    readonly partitions: number | null
+    readonly consumerLagMessages: number | null
     readonly processedChanges: number
   }[]
   readonly slot: SlotStatus | null
@@ -70,10 +74,11 @@ export interface SlotStatus {
 
 export interface StatusDeps {
   readonly version: string
+  readonly mode: Settings['mode']
   readonly config: TrackOpsConfig
   readonly sql: Sql
   readonly redis: RedisClient
-  readonly pipeline: Pipeline | null
+  readonly pipeline: Pick<Pipeline, 'status'> | null
   readonly metrics: Metrics
   readonly isTrusted: () => boolean
   readonly countDeadLetters: () => Promise<number>
@@ -97,7 +102,7 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
     capture && lsn !== undefined ? Math.max(0, Number(capture.receivedLsn - lsn)) : null
   return {
     version: deps.version,
-    mode: 'embedded',
+    mode: deps.mode,
     isReady: isReady(deps),
     upSeconds: Math.round((Date.now() - deps.startedAtMs) / 1000),
     stream: {
@@ -117,6 +122,8 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
       reason: consumer.reason,
       appliedLsn: consumer.appliedPosition && formatLsn(consumer.appliedPosition.commitLsn),
       consumerLagBytes: lagTo(consumer.appliedPosition?.commitLsn),
+      partitions: consumer.partitions ?? null,
+      consumerLagMessages: consumer.lagMessages ?? null,
       processedChanges: consumer.processedCount,
     })),
     slot,
@@ -143,12 +150,8 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
 export function isReady(deps: Pick<StatusDeps, 'pipeline' | 'isTrusted'>): boolean {
   if (!deps.isTrusted()) return false
   if (!deps.pipeline) return true
-  const { state, capture, consumers } = deps.pipeline.status()
-  return (
-    state === 'running' &&
-    (capture?.state === 'streaming' || capture?.state === 'snapshot') &&
-    consumers.every((consumer) => consumer.state === 'running')
-  )
+  const { state, isFlowing, consumers } = deps.pipeline.status()
+  return state === 'running' && isFlowing && consumers.every((consumer) => consumer.state === 'running')
 }
 
 /** Why the system waits, in one line for people; null while it does not. */

@@ -27,7 +27,10 @@ export interface SystemCache {
   close(): void
 }
 
-export function openSystemCache(deps: SystemCacheDeps, options: { readonly views: CompiledViews }): SystemCache {
+export function openSystemCache(
+  deps: SystemCacheDeps,
+  options: { readonly views: CompiledViews; readonly partitions?: () => readonly string[] },
+): SystemCache {
   const { redis, sql, log, observer, applied } = deps
   const reader = createCacheReader(
     {

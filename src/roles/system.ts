@@ -1,42 +1,37 @@
 import type { Sql } from 'postgres'
 
 import { compileViews } from '../cache/compiled-view.ts'
-import { createPlanner } from '../cache/plan.ts'
-import { createCacheProtocol } from '../cache/protocol.ts'
-import { openCapture } from '../capture/open-capture.ts'
-import { createCacheConsumer } from '../consume/cache-consumer.ts'
-import type { CacheRole } from '../consume/cache-roles.ts'
-import { publishMissedEvents } from '../consume/missed-events.ts'
-import { createTableEventStore } from '../consume/event-store.ts'
-import { createOrderEventConsumer } from '../consume/order-event-consumer.ts'
-import type { StreamConsumer } from '../consume/stream-consumer.ts'
-import { createVisibility } from '../consume/visibility.ts'
-import { countDeadLetters, insertDeadLetters, pruneDeadLetters } from '../log/dead-letters.ts'
+import type { ConsumerName } from '../consume/stream-consumer.ts'
+import { countDeadLetters, pruneDeadLetters } from '../log/dead-letters.ts'
 import { pruneDomainEvents } from '../log/domain-event-table.ts'
-import { createTableEventBus } from '../log/table-event-bus.ts'
+import { prunePublishedEvents } from '../log/published-events.ts'
 import { describeError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { type AppliedPosition, createAppliedPosition } from './applied-position.ts'
-import { openSystemCache, type SystemCache } from './system-cache.ts'
+import type { Settings } from '../runtime/settings.ts'
 import { connectPostgres, type ServerUrls } from './connections.ts'
 import { startConsoleServer } from './console-server.ts'
+import type { KafkaConnection } from './kafka-clients.ts'
 import type { LoadedConfig } from './load-config.ts'
-import { createMetrics, type Metrics } from './metrics.ts'
-import { createPipeline, type Pipeline } from './pipeline.ts'
+import { createMetrics } from './metrics.ts'
 import { prepareDatabases } from './prepare-databases.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
+import type { StartedStream } from './start-stream.ts'
 import { startServices } from './start-services.ts'
 import { isReady, readSlot, readStatus, reasonOf, type StatusDeps } from './status.ts'
+import { wireTable, wireTopics } from './wiring.ts'
 
 export interface SystemOptions {
+  readonly mode: Settings['mode']
+  /** Distributed mode: where the brokers are. */
+  readonly kafka?: KafkaConnection | undefined
   readonly loaded: LoadedConfig
   readonly urls: ServerUrls
   readonly env: NodeJS.ProcessEnv
   readonly host: string
   /** undefined: no console. */
   readonly consolePort: number | undefined
-  /** Whether capture and the consumers run here. */
-  readonly withStream: boolean
+  /** Embedded: all or none of them, with the capture. */
+  readonly consumers: readonly ConsumerName[]
   /** Names of the services to run here. */
   readonly services: readonly string[]
   readonly version: string
@@ -98,11 +93,11 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     await connectRedis(redis, urls.redis)
     undo.push(async () => redis.destroy())
 
-    let pipeline: Pipeline | null = null
+    let stream: StartedStream | null = null
     let deadLetters = 0
     let slotRetainedBytes: number | null = null
     const metrics = createMetrics({
-      pipeline: () => pipeline?.status() ?? null,
+      pipeline: () => stream?.pipeline.status() ?? null,
       deadLetters: () => deadLetters,
       slotRetainedBytes: () => slotRetainedBytes,
     })
@@ -116,24 +111,29 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     }, COUNT_EVERY_MS)
     undo.push(async () => clearInterval(looking))
 
-    const applied = options.withStream ? createAppliedPosition(() => pipeline?.requestProgress()) : null
-    const observer = { read: metrics.cacheRead, fill: metrics.cacheFill }
-    const cache = openSystemCache({ redis, sql: own, log, observer, applied }, { views })
+    const parts = { log, config, urls, source: own, views, metrics }
+    const wiring =
+      options.mode === 'distributed'
+        ? wireTopics({ ...parts, kafka: options.kafka, redis, consumers: options.consumers })
+        : wireTable({ ...parts, events: source, redis, hasStream: options.consumers.length > 0 })
+    undo.push(() => wiring.close())
+    const { cache, events } = wiring
     undo.push(async () => cache.close())
 
     const ended = Promise.withResolvers<void>()
     ended.promise.catch(() => undefined)
-    if (options.withStream && applied) {
-      const started = await startStream({ log, options, source: own, views, cache, metrics, applied })
-      pipeline = started.pipeline
+    if (options.consumers.length > 0) {
+      const started = await wiring.start()
+      stream = started
       undo.push(started.stop)
       started.running.then(
         () => ended.resolve(),
         (error: unknown) => ended.reject(error),
       )
+      const pruning = setInterval(() => void prune(source, log), PRUNE_EVERY_MS)
+      undo.push(async () => clearInterval(pruning))
     }
 
-    const events = createTableEventBus({ sql: source, log })
     const definitions = (config.services ?? []).filter((service) => options.services.includes(service.name))
     const services = await startServices(definitions, {
       log,
@@ -148,10 +148,11 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
 
     const status: StatusDeps = {
       version: options.version,
+      mode: options.mode,
       config,
       sql: source,
       redis,
-      pipeline,
+      pipeline: stream?.pipeline ?? null,
       metrics,
       isTrusted: () => cache.reader.isRedisTrusted(),
       countDeadLetters: () => countDeadLetters(source),
@@ -174,122 +175,10 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
   }
 }
 
-interface StreamParts {
-  readonly log: Logger
-  readonly options: SystemOptions
-  readonly source: Sql
-  readonly views: ReturnType<typeof compileViews>
-  readonly cache: SystemCache
-  readonly metrics: Metrics
-  readonly applied: AppliedPosition
-}
-
-interface StartedStream {
-  readonly pipeline: Pipeline
-  readonly running: Promise<void>
-  readonly stop: () => Promise<void>
-}
-
-/** Capture and the three consumers, on one slot. */
-async function startStream(parts: StreamParts): Promise<StartedStream> {
-  const { log, options, source, views, cache, metrics, applied } = parts
-  const { config } = options.loaded
-  // A connection of their own: what consumers write in bulk must not stand before what readers ask for.
-  const redis = createRedisClient(options.urls.redis, { name: 'trackops-consumers', log })
-  await connectRedis(redis, options.urls.redis)
-  const protocol = createCacheProtocol({ redis, log }, { views })
-  await protocol.load()
-  const planner = createPlanner(views)
-  const viewNames = views.all.map((view) => view.name)
-  const definitions = config.events ?? []
-  const roles: readonly CacheRole[] =
-    config.cache?.consumers === 'apart' ? ['cache-invalidator', 'cache-warmer'] : ['together']
-
-  const consumers: StreamConsumer[] = roles.map((role) =>
-    createCacheConsumer({
-      role,
-      protocol,
-      planner,
-      viewNames,
-      log,
-      refill: (keys, signal) => cache.refill(keys, signal),
-      setAside: (letters) => insertDeadLetters(source, letters),
-      onApplied({ lsn, positions, commitTimeMicros }) {
-        cache.reader.applied(positions)
-        applied.advance(lsn)
-        if (commitTimeMicros !== null) metrics.commitToCache(Date.now() / 1e3 - Number(commitTimeMicros) / 1e6)
-      },
-    }),
-  )
-  if (definitions.length > 0) {
-    consumers.push(
-      createOrderEventConsumer({
-        store: createTableEventStore(source, 'order-event-consumer'),
-        log,
-        definitions,
-        firstHorizon: await oldestRunning(source),
-        recoverMissed: async (horizon, signal) => {
-          await publishMissedEvents({ sql: source, log }, definitions, horizon, signal)
-        },
-      }),
-    )
-  }
-  const tables = [...new Set([...tablesOf(options.loaded.config.views), ...definitions.map(({ table }) => table)])]
-  const pipeline = createPipeline({
-    log,
-    consumers,
-    openCapture: async (signal) => {
-      applied.reset()
-      return await openCapture(
-        { sql: source, log },
-        {
-          databaseUrl: options.urls.source,
-          slot: config.source.slot,
-          publication: config.source.publication,
-          tables,
-          maxTransactionChanges: MAX_WHOLE_TRANSACTION_CHANGES,
-          signal,
-        },
-      )
-    },
-    createVisibility: (capture) => createVisibility({ sql: source, history: capture.history }),
-  })
-  const stopping = new AbortController()
-  const running = pipeline.run(stopping.signal)
-  running.catch(() => undefined)
-  const pruning = setInterval(() => void prune(source, log), PRUNE_EVERY_MS)
-  return {
-    pipeline,
-    running,
-    async stop() {
-      clearInterval(pruning)
-      stopping.abort()
-      await running.catch(() => undefined)
-      protocol.close()
-      redis.destroy()
-    },
-  }
-}
-
-/**
- * A transaction up to this size changes the cache in one atomic call. What is larger comes in pieces, which invalidate and
- * refill: bounded memory, and Redis is never held up for long.
- */
-const MAX_WHOLE_TRANSACTION_CHANGES = 2_000
-
-/** Every transaction below it has ended. */
-async function oldestRunning(sql: Sql): Promise<bigint> {
-  const [row] = await sql<{ xid: string }[]>`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`
-  return BigInt(row?.xid ?? 0)
-}
-
-function tablesOf(views: LoadedConfig['config']['views']): readonly string[] {
-  return views.flatMap((view) => (view.kind === 'query' ? view.dependsOn.map(({ table }) => table) : [view.table]))
-}
-
 async function prune(sql: Sql, log: Logger): Promise<void> {
   try {
     await pruneDomainEvents(sql, RETENTION_SECONDS)
+    await prunePublishedEvents(sql, RETENTION_SECONDS)
     await pruneDeadLetters(sql, RETENTION_SECONDS)
   } catch (error) {
     log.warn({ error: describeError(error) }, 'what is older than its retention could not be removed yet')

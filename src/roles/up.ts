@@ -1,24 +1,41 @@
 import { createWriteStream } from 'node:fs'
 
 import { createLogger, type LogLevel } from '../runtime/logger.ts'
+import type { Settings } from '../runtime/settings.ts'
 import { pause } from '../runtime/backoff.ts'
 import { openDataDirectory } from './embedded/data-directory.ts'
 import { assertPortFree } from './embedded/local-port.ts'
 import { startEmbedded } from './embedded/start-embedded.ts'
 import type { LoadedConfig } from './load-config.ts'
+import { NO_LOG, startLog } from './distributed/start-log.ts'
+import type { KafkaConnection } from './kafka-clients.ts'
+import { CONSUMERS } from './run-roles.ts'
 import { seedDatabase } from './seed.ts'
 import { portOf } from './start-services.ts'
 import { startSystem, type System } from './system.ts'
 import { aborted, untilReady } from './until-ready.ts'
 
 export interface UpOptions {
+  readonly mode: Settings['mode']
+  /** Distributed mode: where the cluster is; undefined: a stack of our own. */
+  readonly kafka: KafkaConnection | undefined
+  readonly kafkaConnectUrl: string | undefined
+  readonly captureDatabaseUrl: string | undefined
+  readonly cacheDirectory: string | undefined
   readonly loaded: LoadedConfig
   readonly env: NodeJS.ProcessEnv
   readonly dataDirectory: string
   readonly isReset: boolean
   /** Sample rows to add before the start; 0 for none. */
   readonly seedCount: number
-  readonly ports: { readonly postgres: number; readonly redis: number; readonly console: number }
+  readonly ports: {
+    readonly postgres: number
+    readonly redis: number
+    readonly console: number
+    readonly kafka: number
+    readonly kafkaController: number
+    readonly connect: number
+  }
   readonly host: string
   readonly logLevel: LogLevel
   readonly version: string
@@ -49,27 +66,36 @@ export async function up(options: UpOptions): Promise<void> {
     })
     try {
       if (options.seedCount > 0) await seedDatabase(loaded, servers.urls, options.seedCount)
-      const system = await startSystem(log, {
-        loaded,
-        urls: servers.urls,
-        env,
-        host,
-        consolePort: options.ports.console,
-        withStream: true,
-        services: services.map(({ name }) => name),
-        version: options.version,
-        signal,
-      })
+      const changeLog = options.mode === 'distributed' ? await startLog(log, options, dataDirectory) : NO_LOG
       try {
-        await untilReady(system, signal)
-        if (!signal.aborted) {
-          for (const { name, url } of [...servers.started, ...system.endpoints])
-            options.print(`${name.padEnd(18)} ${url}`)
-          options.print('trackops is ready')
+        const system = await startSystem(log, {
+          mode: options.mode,
+          kafka: changeLog.kafka,
+          loaded,
+          urls: servers.urls,
+          env,
+          host,
+          consolePort: options.ports.console,
+          consumers: CONSUMERS,
+          services: services.map(({ name }) => name),
+          version: options.version,
+          signal,
+        })
+        try {
+          // Its tables are there now.
+          await changeLog.connect(servers.urls.source)
+          await untilReady(system, signal)
+          if (!signal.aborted) {
+            for (const { name, url } of [...servers.started, ...changeLog.started, ...system.endpoints])
+              options.print(`${name.padEnd(18)} ${url}`)
+            options.print('trackops is ready')
+          }
+          await Promise.race([system.ended, watch(system, options), aborted(signal)])
+        } finally {
+          await system.close()
         }
-        await Promise.race([system.ended, watch(system, options), aborted(signal)])
       } finally {
-        await system.close()
+        await changeLog.stop()
       }
     } finally {
       await servers.stop()

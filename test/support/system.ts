@@ -11,6 +11,7 @@ import config from '../../trackops.config.ts'
 import type { ServerUrls } from '../../src/roles/connections.ts'
 import type { TrackOpsConfig } from '../../src/roles/define-config.ts'
 import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { CONSUMERS } from '../../src/roles/run-roles.ts'
 import { startSystem, type System } from '../../src/roles/system.ts'
 import { untilReady } from '../../src/roles/until-ready.ts'
 import { createLogger, type Logger, SILENT } from '../../src/runtime/logger.ts'
@@ -64,12 +65,13 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
   const start = async (): Promise<System> => {
     const signal = AbortSignal.timeout(120_000)
     const system = await startSystem(log, {
+      mode: 'embedded',
       loaded: { config: merged, directory: ROOT, file: `${ROOT}trackops.config.ts` },
       urls,
       env,
       host: '127.0.0.1',
       consolePort: ports.console,
-      withStream: true,
+      consumers: CONSUMERS,
       services: (merged.services ?? []).map(({ name }) => name),
       version: 'test',
       signal: new AbortController().signal,

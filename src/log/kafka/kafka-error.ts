@@ -28,10 +28,11 @@ function reasonsOf(error: unknown): readonly Reason[] {
   return [{ code: (error as { code?: string }).code, message: error.message }]
 }
 
-/** The broker does not know the topic. */
+/** The cluster does not know the topic. The client says so in words of its own where it asked for metadata (2.12.1). */
 export function isUnknownTopic(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if ((error as { apiId?: string }).apiId === 'UNKNOWN_TOPIC_OR_PARTITION') return true
+  if ((error as { code?: string }).code === 'PLT_KFK_USER' && error.message.startsWith('Unknown topic ')) return true
   const within = error instanceof AggregateError ? error.errors : [error.cause]
   return within.some(isUnknownTopic)
 }

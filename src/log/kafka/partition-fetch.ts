@@ -34,12 +34,15 @@ export interface PartitionAddress {
 export interface PartitionFetch {
   /** One reader a partition. @throws TrackOpsError OFFSET_GONE if the log no longer reaches back to where it stands */
   read(address: PartitionAddress, from: bigint, signal: AbortSignal): AsyncIterable<FetchedRecords>
+  /** Up to where committed records went when the partition was last asked for; null before. */
+  endOffset(address: PartitionAddress): bigint | null
   /** Until the signal aborts. @throws what the cluster answers after the client has tried again */
   run(signal: AbortSignal): Promise<void>
 }
 
 interface Cursor extends PartitionAddress {
   offset: bigint
+  endOffset: bigint | null
   readonly waiting: FetchedRecords[]
   bytes: number
   failed: unknown
@@ -124,6 +127,7 @@ export function createPartitionFetch(consumer: Consumer, limits: Partial<FetchLi
   }
 
   function deliver(cursor: Cursor, fetched: FetchedRecords): void {
+    cursor.endOffset = fetched.endOffset
     if (fetched.nextOffset === cursor.offset) return
     cursor.offset = fetched.nextOffset
     cursor.bytes += fetched.bytes
@@ -138,7 +142,15 @@ export function createPartitionFetch(consumer: Consumer, limits: Partial<FetchLi
 
   return {
     async *read(address, from, signal) {
-      const cursor: Cursor = { ...address, offset: from, waiting: [], bytes: 0, failed: undefined, arrived: undefined }
+      const cursor: Cursor = {
+        ...address,
+        offset: from,
+        endOffset: null,
+        waiting: [],
+        bytes: 0,
+        failed: undefined,
+        arrived: undefined,
+      }
       cursors.add(cursor)
       const wake = (): void => cursor.arrived?.()
       signal.addEventListener('abort', wake, { once: true })
@@ -160,6 +172,12 @@ export function createPartitionFetch(consumer: Consumer, limits: Partial<FetchLi
         signal.removeEventListener('abort', wake)
         cursors.delete(cursor)
       }
+    },
+
+    endOffset({ topic, partition }) {
+      for (const cursor of cursors)
+        if (cursor.topic === topic && cursor.partition === partition) return cursor.endOffset
+      return null
     },
 
     async run(signal) {

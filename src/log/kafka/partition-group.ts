@@ -21,6 +21,8 @@ export interface OwnPartition extends PartitionAddress {
   committed(): Promise<bigint | null>
   /** From `from` on, committed records only. Pull is back-pressure. @throws TrackOpsError OFFSET_GONE */
   read(from: bigint, signal: AbortSignal): AsyncIterable<FetchedRecords>
+  /** Where it ended when it was last asked for records; null before. */
+  endOffset(): bigint | null
   /** Everything before `offset` has its effects; told to the group soon. */
   commit(offset: bigint): void
   /** Commits the offset in a producer's transaction, if this process is still the member that it was. */
@@ -229,6 +231,7 @@ function ownPartition(
       return offset < 0n ? null : offset
     },
     read: (offset, signal) => fetch.read(address, offset, signal),
+    endOffset: () => fetch.endOffset(address),
     commit: (offset) => commits.add(address, offset),
     async commitWithin(transaction, offset) {
       await transaction.addConsumer(consumer)

@@ -14,6 +14,7 @@ import { fromRecord, toRecord } from './event-record.ts'
 import type { KafkaClients } from './kafka-clients.ts'
 import { toKafkaError } from './kafka-error.ts'
 import { createPartitionGroup, type OwnPartition } from './partition-group.ts'
+import { ensureTopic } from './topics.ts'
 
 export interface TopicEventBusDeps {
   readonly clients: KafkaClients
@@ -23,6 +24,8 @@ export interface TopicEventBusDeps {
   readonly onSetAside: (letter: DeadLetter) => Promise<void>
 }
 
+/** Of a topic that is not there yet: how many processes of one receiver can share it. */
+const EVENT_PARTITIONS = 12
 const BATCH_SIZE = 100
 const POLL_MS = 1000
 const MAX_ATTEMPTS = 5
@@ -40,6 +43,7 @@ export function createTopicEventBus(deps: TopicEventBusDeps): DomainEventBus {
     async consume(consumer) {
       const { topic, store, signal } = consumer
       const log = deps.log.child({ consumer: consumer.consumer, topic })
+      await patiently(log, signal, () => ensureTopic(clients, topic, EVENT_PARTITIONS))
       const group = createPartitionGroup({ clients, log }, { groupId: consumer.consumer, topics: [topic] })
       const replaying = repeatStep(
         { sql, log },
@@ -87,7 +91,7 @@ async function patiently(log: Logger, signal: AbortSignal, work: () => Promise<v
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       await work()
-      failures = 0
+      return
     } catch (error) {
       const known = fromPostgres(error, 'handling domain events')
       const waitMs = backoffDelayMs(failures)
