@@ -32,6 +32,7 @@ const FIXED_NAMES = /order-event-consumer|debezium-order-consumer|order[-_ ]?eve
 const DRIVER_FACTORIES: Readonly<Record<string, readonly string[]>> = {
   postgres: ['default'],
   '@redis/client': ['createClient', 'createClientPool', 'createCluster', 'createSentinel'],
+  '@platformatic/kafka': ['Admin', 'Base', 'Consumer', 'Producer'],
 }
 const POOL_FACTORY = 'createPostgresPool'
 

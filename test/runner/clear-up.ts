@@ -7,13 +7,14 @@ import { removeCluster } from '../../src/roles/embedded/postgres-cluster.ts'
 
 /** Servers work in their data directory, so whatever works below `directory` is a test's. */
 export async function clearUp(directory: string): Promise<void> {
-  for (const dataDirectory of withClusterElsewhere(directory)) await removeCluster(dataDirectory)
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const left = processesBelow(directory)
     if (left.length === 0) break
     for (const pid of left) kill(pid)
     await sleep(20)
   }
+  // When nobody changes files any more: a broker removes folders while they are walked.
+  for (const dataDirectory of withClusterElsewhere(directory)) await removeCluster(dataDirectory)
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
 }
 

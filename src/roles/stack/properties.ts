@@ -53,6 +53,9 @@ export function brokerProperties(options: BrokerPropertiesOptions): Properties {
     'share.coordinator.state.topic.min.isr': '1',
     'share.coordinator.state.topic.num.partitions': '1',
     'group.initial.rebalance.delay.ms': '0',
+    // A broker that was killed may not come back before its old session has ended (default: 9 s).
+    'broker.session.timeout.ms': '5000',
+    'broker.heartbeat.interval.ms': '1000',
     'message.max.bytes': String(MAX_MESSAGE_BYTES),
     // It shares a laptop.
     'num.network.threads': '2',

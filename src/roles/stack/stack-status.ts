@@ -91,6 +91,6 @@ function errorOf(trace: string | undefined): string | null {
 }
 
 /** One that somebody paused or stopped is as it should be. */
-function hasFailed(connector: ConnectorStatus): boolean {
+export function hasFailed(connector: ConnectorStatus): boolean {
   return [connector, ...connector.tasks].some(({ state }) => state === 'FAILED' || state === 'UNASSIGNED')
 }
