@@ -49,7 +49,7 @@ export async function stack(argv: string[], io: CliIo): Promise<number> {
 
 async function up(directory: string, io: CliIo): Promise<number> {
   const settings = readSettings(io.env)
-  const { endpoints } = await keepStack({
+  const keeping = keepStack({
     directory,
     ports: { kafka: settings.kafkaPort, controller: settings.kafkaControllerPort, connect: settings.connectPort },
     env: io.env,
@@ -57,8 +57,15 @@ async function up(directory: string, io: CliIo): Promise<number> {
     say: (line) => io.stderr.write(`trackops: ${line}\n`),
     signal: io.signal,
   })
-  for (const { name, url } of endpoints) io.stdout.write(`${name.padEnd(18)} ${url}\n`)
-  return 0
+  try {
+    const { endpoints } = await keeping
+    for (const { name, url } of endpoints) io.stdout.write(`${name.padEnd(18)} ${url}\n`)
+    return 0
+  } catch (error) {
+    if (!io.signal.aborted) throw error
+    io.stderr.write('trackops: interrupted; what was started is stopped\n')
+    return 130
+  }
 }
 
 async function down(directory: string, io: CliIo): Promise<number> {

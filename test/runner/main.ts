@@ -47,7 +47,11 @@ async function main(run: RunOptions): Promise<number> {
     }),
   )
   for (const failure of result.failures) print(`\n${failure}`)
-  for (const skipped of result.skipped) print(`skipped  ${skipped}`)
+  // Many are skipped for one reason: no Java.
+  for (const [reason, tests] of Map.groupBy(result.skipped, (test) => test.reason)) {
+    print(`skipped, ${reason}`)
+    for (const { name } of tests) print(`    ${name}`)
+  }
   print(summary(result, files.length, seconds(startedAt)))
   if (complaints.length > 0) print('types, lint or format: see above')
   return complaints.length === 0 && result.failures.length === 0 && result.passed > 0 ? 0 : 1

@@ -7,8 +7,12 @@ import { inspect } from 'node:util'
 export interface RunResult {
   readonly passed: number
   readonly failures: readonly string[]
-  /** `name: reason` */
-  readonly skipped: readonly string[]
+  readonly skipped: readonly SkippedTest[]
+}
+
+export interface SkippedTest {
+  readonly name: string
+  readonly reason: string
 }
 
 export interface RunFilesOptions {
@@ -48,7 +52,7 @@ async function runFile(file: string, options: RunFilesOptions): Promise<RunResul
   let running = 0
   let output = ''
   const failures: string[] = []
-  const skipped: string[] = []
+  const skipped: SkippedTest[] = []
   const giveUp = new AbortController()
   const end = (reason: string): void => {
     failures.push(`${name}  ${reason}`)
@@ -85,14 +89,14 @@ async function runFile(file: string, options: RunFilesOptions): Promise<RunResul
   stream.on('test:complete', (event) => noteProgress(event, -1))
   stream.on('test:pass', (event) => {
     if (isFileItself(event, options.root)) return
-    if (isSet(event.skip)) skipped.push(`${event.name}: ${reasonOf(event.skip)}`)
-    else if (isSet(event.todo)) skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
+    if (isSet(event.skip)) skipped.push({ name: event.name, reason: reasonOf(event.skip) })
+    else if (isSet(event.todo)) skipped.push({ name: event.name, reason: `to do, ${reasonOf(event.todo)}` })
     else if (event.details.type !== 'suite') passed += 1
   })
   stream.on('test:fail', (event) => {
     const { error } = event.details
     if (isSet(event.todo)) {
-      skipped.push(`${event.name}: to do, ${reasonOf(event.todo)}`)
+      skipped.push({ name: event.name, reason: `to do, ${reasonOf(event.todo)}` })
       return
     }
     // What failed inside, and what we ended ourselves, has been told already.

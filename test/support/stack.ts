@@ -1,6 +1,6 @@
 /**
- * Kafka and Kafka Connect for tests. `testStack(t)` is one that all tests of the run share, with names of the test's own; `ownStack(t)`
- * one of the test's own, for tests that stop it, kill it or change its settings. Neither without this at the head of the file:
+ * Kafka and Kafka Connect for tests. `testStack()` is one that all tests of the run share, with `uniqueName`s; `ownStack(t)` is the
+ * test's own, for tests that stop it, kill it or change its settings. Neither without this at the head of the file:
  *
  *     const skip = await whyNoStack()
  *     test('...', { skip }, async (t) => { ... })

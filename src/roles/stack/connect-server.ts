@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { LOOPBACK } from '../embedded/local-port.ts'
 import type { RunningServer } from '../embedded/server-process.ts'
-import { type JavaServerOptions, startJavaServer } from './java-server.ts'
+import { type JavaServerOptions, type ListeningPort, startJavaServer } from './java-server.ts'
 import { type Properties, renderProperties, workerProperties } from './properties.ts'
 
 export interface ConnectServerOptions extends JavaServerOptions {
@@ -33,11 +33,15 @@ export async function startConnectServer(options: ConnectServerOptions): Promise
       args: [propertiesFile],
       url,
       port,
-      listens: [{ port, purpose: 'Kafka Connect', variable: 'TRACKOPS_CONNECT_PORT' }],
+      listens: connectListens(port),
       isReady: () => isWorkerReady(url),
     },
     options,
   )
+}
+
+export function connectListens(port: number): readonly ListeningPort[] {
+  return [{ port, purpose: 'Kafka Connect', variable: 'TRACKOPS_CONNECT_PORT' }]
 }
 
 /** Its REST interface answers long before it has read its topics and joined its group; `/health` waits for that (KIP-1017). */

@@ -16,6 +16,8 @@ export const JAVA_OPTIONS: readonly string[] = [
   '-Xms64m',
   '-Xmx512m',
   '-Djava.awt.headless=true',
+  // Java 17 takes it from the locale, and ours is C.
+  '-Dfile.encoding=UTF-8',
 ]
 
 export interface JavaServerOptions {
@@ -39,8 +41,16 @@ export interface JavaProgram {
   /** Of clients. */
   readonly port: number
   /** All that it listens on. */
-  readonly listens: readonly { readonly port: number; readonly purpose: string; readonly variable: string }[]
+  readonly listens: readonly ListeningPort[]
   readonly isReady: () => Promise<boolean>
+}
+
+export interface ListeningPort {
+  readonly port: number
+  /** As in "Kafka Connect". */
+  readonly purpose: string
+  /** What changes it. */
+  readonly variable: string
 }
 
 export interface LivingServer {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { TrackOpsError } from '../../runtime/errors.ts'
 import { LOOPBACK } from '../embedded/local-port.ts'
 import type { RunningServer } from '../embedded/server-process.ts'
-import { javaArguments, type JavaServerOptions, startJavaServer } from './java-server.ts'
+import { javaArguments, type JavaServerOptions, type ListeningPort, startJavaServer } from './java-server.ts'
 import { brokerProperties, type KafkaListener, type Properties, renderProperties } from './properties.ts'
 
 export interface KafkaServerOptions extends JavaServerOptions {
@@ -44,19 +44,27 @@ export async function startKafkaServer(options: KafkaServerOptions): Promise<Run
       args: [propertiesFile],
       url: `${LOOPBACK}:${port}`,
       port,
-      listens: [
-        { port, purpose: 'Kafka', variable: 'TRACKOPS_KAFKA_PORT' },
-        { port: controllerPort, purpose: "Kafka's controller", variable: 'TRACKOPS_KAFKA_CONTROLLER_PORT' },
-        ...listeners.map((listener) => ({
-          port: listener.port,
-          purpose: `Kafka's listener ${listener.name}`,
-          variable: 'its configuration',
-        })),
-      ],
+      listens: kafkaListens(port, controllerPort, listeners),
       isReady: () => isBrokerReady(port),
     },
     options,
   )
+}
+
+export function kafkaListens(
+  port: number,
+  controllerPort: number,
+  listeners: readonly KafkaListener[] = [],
+): readonly ListeningPort[] {
+  return [
+    { port, purpose: 'Kafka', variable: 'TRACKOPS_KAFKA_PORT' },
+    { port: controllerPort, purpose: "Kafka's controller", variable: 'TRACKOPS_KAFKA_CONTROLLER_PORT' },
+    ...listeners.map((each) => ({
+      port: each.port,
+      purpose: `Kafka's listener ${each.name}`,
+      variable: 'its configuration',
+    })),
+  ]
 }
 
 /** Gives the cluster its id and first metadata. Beside its place, and moved there when done: one that was killed begins anew. */

@@ -38,6 +38,7 @@ test('what was interrupted is not taken for complete', async (t) => {
   const { plugins } = await stackSoftware(options)
   assert.ok(existsSync(plugins))
   assert.equal(runs(), 2)
+  assert.equal(readdirSync(cache).filter((name) => name.startsWith('stack-')).length, 1, 'and what is left is removed')
 })
 
 test("without Java or Maven one line says what to install; Maven's own reason is quoted", async (t) => {

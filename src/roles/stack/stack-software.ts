@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,6 +35,8 @@ export interface StackSoftwareOptions {
 }
 
 const DEPLOY = fileURLToPath(new URL('../../../deploy/stack/', import.meta.url))
+/** Left by one that was killed; the next one removes it. */
+const PARTIAL = '.partial-'
 const TIMEOUT_MS = 15 * 60_000
 
 /** Throws SERVER_MISSING with what somebody should install. */
@@ -72,9 +74,12 @@ async function fetchOnce(pom: string, cache: string, folder: string, options: St
   const held = await lockCache(cache, options)
   try {
     if (existsSync(folder)) return
+    for (const name of readdirSync(cache)) {
+      if (name.includes(PARTIAL)) rmSync(join(cache, name), { recursive: true, force: true })
+    }
     options.say(`fetching Kafka, Connect and Debezium from Maven Central into ${folder} (once, about 80 MB) ...`)
     // The name is given when all of it is there, so that what was interrupted never counts as complete.
-    const partial = mkdtempSync(`${folder}.partial-`)
+    const partial = mkdtempSync(`${folder}${PARTIAL}`)
     try {
       await runMaven(maven, pom, partial, options)
       renameSync(partial, folder)

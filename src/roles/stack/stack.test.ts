@@ -1,7 +1,7 @@
 /** The real servers: Kafka, Kafka Connect, Debezium. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -18,7 +18,7 @@ import {
 
 import { defer } from '../../../test/support/defer.ts'
 import { ownPostgres } from '../../../test/support/postgres.ts'
-import { runCli } from '../../../test/support/process.ts'
+import { runCli, startCli } from '../../../test/support/process.ts'
 import {
   connectorRuns,
   ownStack,
@@ -33,7 +33,7 @@ import { waitFor } from '../../../test/support/wait-for.ts'
 import { SILENT } from '../../runtime/logger.ts'
 import { freePort } from '../embedded/local-port.ts'
 import { stopKeptStack } from './keep-stack.ts'
-import { startStack } from './start-stack.ts'
+import { resetStack, startStack } from './start-stack.ts'
 
 const skip = await whyNoStack()
 
@@ -96,6 +96,16 @@ test('stack up starts what outlives it, a second one finds it, and down leaves n
   const { kafka, connect, connectors } = JSON.parse(status.stdout)
   assert.deepEqual([kafka.state, connect.state, connectors], ['running', 'running', []])
 
+  // A system that finds it uses it, and does not end it.
+  const used = await startStack(SILENT, {
+    ...STACK_SOFTWARE,
+    directory: join(data, 'stack'),
+    ports: { kafka: 1, controller: 1, connect: 1 },
+  })
+  await used.stop()
+  assert.deepEqual([used.brokers, used.kafka], [[`127.0.0.1:${env['TRACKOPS_KAFKA_PORT']}`], null])
+  assert.deepEqual([await runs(kafka.pid), await runs(connect.pid)], [true, true])
+
   // One of the two is missing: status says so, and up starts that one only.
   process.kill(connect.pid, 'SIGKILL')
   await waitFor(async () => !(await runs(connect.pid)), { what: 'Connect to be dead' })
@@ -111,6 +121,9 @@ test('stack up starts what outlives it, a second one finds it, and down leaves n
   assert.deepEqual([await runs(kafka.pid), await runs(mended.connect.pid)], [false, false])
   const again = await runCli(t, ['stack', 'down', '--data', data], env)
   assert.deepEqual([again.exitCode, again.stdout], [0, 'nothing was running\n'])
+
+  await resetStack(join(data, 'stack'))
+  assert.equal(existsSync(join(data, 'stack/kafka')), false)
 
   function up() {
     return runCli(t, ['stack', 'up', '--data', data], env)
@@ -135,7 +148,7 @@ test('a supervised stack is started again where it dies, and ends with us', { sk
   for (const pid of [killed, later, broker]) assert.equal(await runs(pid), false)
 })
 
-test('a taken port is one line that names the variable, and nothing is left running', { skip }, async (t) => {
+test('a taken port is one line that names the variable, and nothing is started', { skip }, async (t) => {
   const env = await stackEnvironment()
   const stranger = createServer().listen(Number(env['TRACKOPS_CONNECT_PORT']), '127.0.0.1')
   t.after(() => stranger.close())
@@ -143,7 +156,26 @@ test('a taken port is one line that names the variable, and nothing is left runn
   const { exitCode, stderr } = await runCli(t, ['stack', 'up', '--data', data], env)
   assert.equal(exitCode, 1)
   assert.match(stderr, /^trackops: Port \d+ for Kafka Connect \(TRACKOPS_CONNECT_PORT\) is taken .*\[PORT_TAKEN\].*\n$/)
-  assert.equal(existsSync(join(data, 'stack/kafka/trackops.pid')), false)
+  assert.equal(existsSync(join(data, 'stack/kafka')), false)
+})
+
+test('a start that is interrupted leaves nothing running', { skip }, async (t) => {
+  const data = scratch(t)
+  const up = startCli(t, ['stack', 'up', '--data', data], await stackEnvironment())
+  const pidFile = join(data, 'stack/kafka/trackops.pid')
+  const pid = await waitFor(() => existsSync(pidFile) && (Number.parseInt(readFileSync(pidFile, 'utf8'), 10) || null), {
+    what: 'the broker to be started',
+  })
+  const { exitCode, stderr } = await up.end('SIGINT')
+  assert.deepEqual([exitCode, stderr], [130, 'trackops: interrupted; what was started is stopped\n'])
+  assert.equal(await runs(pid), false)
+})
+
+test('bad usage is told apart', async (t) => {
+  for (const args of [[], ['sideways'], ['up', 'down'], ['up', '--json']]) {
+    const { exitCode, stderr } = await runCli(t, ['stack', ...args])
+    assert.deepEqual([exitCode, stderr.includes('[USAGE]')], [2, true], args.join(' '))
+  }
 })
 
 test('the stack of a test run is shared: who asks again gets the same one', { skip }, async (t) => {

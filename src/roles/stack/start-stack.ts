@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { TrackOpsError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { type DataDirectory, openDataDirectory } from '../embedded/data-directory.ts'
-import { LOOPBACK } from '../embedded/local-port.ts'
+import { assertPortFree, LOOPBACK } from '../embedded/local-port.ts'
 import type { RunningServer } from '../embedded/server-process.ts'
 import { createSupervisor, type SupervisedServer } from '../embedded/supervisor.ts'
-import { startConnectServer } from './connect-server.ts'
+import { connectListens, startConnectServer } from './connect-server.ts'
 import { livingJavaServer, stopJavaServer } from './java-server.ts'
-import { startKafkaServer } from './kafka-server.ts'
+import { kafkaListens, startKafkaServer } from './kafka-server.ts'
 import type { KafkaListener, Properties, StackPorts } from './properties.ts'
 import { stackSoftware } from './stack-software.ts'
 
@@ -96,6 +96,7 @@ export async function stackStarters(
   outlivesUs = false,
 ): Promise<StackStarters> {
   const { directory, ports } = options
+  await assertPortsFree(options)
   const software = await stackSoftware(options)
   const common = (signal: AbortSignal | undefined) => {
     const signals = [signal, options.signal].filter((each) => each !== undefined)
@@ -122,6 +123,17 @@ export async function stackStarters(
         settings: options.connectSettings,
       }),
   }
+}
+
+/** Before anything is fetched or started: a taken port is the most common reason not to. */
+async function assertPortsFree({ directory, ports, listeners }: StackOptions): Promise<void> {
+  const wanted = [
+    ...(livingJavaServer(kafkaDirectory(directory)) === null
+      ? kafkaListens(ports.kafka, ports.controller, listeners)
+      : []),
+    ...(livingJavaServer(connectDirectory(directory)) === null ? connectListens(ports.connect) : []),
+  ]
+  for (const { port, purpose, variable } of wanted) await assertPortFree(port, purpose, variable)
 }
 
 export function stackOf(kafkaPort: number, connectPort: number): Pick<Stack, 'brokers' | 'connectUrl' | 'endpoints'> {
