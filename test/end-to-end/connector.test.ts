@@ -123,9 +123,15 @@ test(
       return row?.isDone === true
     }
     await waitFor(isConfirmed, { what: `the slot to pass what ${HEARTBEAT_QUERY} is for`, timeoutMs: 60_000 })
-    await assert.rejects(partitionsOf(brokers, [`${name}.message`]), 'the messages of the heartbeat have no topic')
+    await assert.rejects(partitionsOf(brokers, [`${name}.message`]), /Unknown topic/)
   },
 )
+
+test('a database that cannot be logged in to is told as that', { skip }, async (t) => {
+  const { register } = await orderTables(t)
+  const expected = { code: 'CONNECT_REFUSED', message: /cannot log in to the database/ }
+  await assert.rejects(register({ 'database.user': 'nobody' }), expected)
+})
 
 test(
   'a publication that lacks a table is found although Kafka Connect says RUNNING, and mended as preflight says',

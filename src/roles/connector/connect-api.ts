@@ -29,6 +29,10 @@ export interface ConnectApi {
 }
 
 const TIMEOUT_MS = 30_000
+/** What Kafka Connect 4.3.0 answers where the connector's own look at the database fails, in place of the reason. */
+const BROKEN_VALIDATION = 'ConfigInfo.configValue()'
+const CANNOT_LOG_IN =
+  'the connector cannot log in to the database with this host, port, user and password, as seen from the worker; its log has the reason'
 const SECRET = /password|secret|sasl\.jaas|token|credential|\.key$/i
 
 /** @throws TrackOpsError USAGE where it is no such URL */
@@ -75,7 +79,8 @@ export function connectApi(
   }
 
   function refuse(what: string, answer: { status: number; body: unknown }): never {
-    const said = messageOf(answer.body) ?? 'no reason given'
+    const given = messageOf(answer.body) ?? 'no reason given'
+    const said = given.includes(BROKEN_VALIDATION) ? CANNOT_LOG_IN : given
     throw new TrackOpsError('CONNECT_REFUSED', `Kafka Connect at ${base} ${what} (${answer.status}): ${said}`)
   }
 

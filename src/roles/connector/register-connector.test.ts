@@ -80,6 +80,13 @@ test("Connect's refusal is one line, without the password that it quotes", async
   )
 })
 
+test('a login that fails is said in plain words, whatever Kafka Connect 4.3.0 makes of it', async (t) => {
+  const connect = await fakeConnect(t)
+  connect.refusal =
+    'Cannot invoke "org.apache.kafka.connect.runtime.rest.entities.ConfigValueInfo.errors()" because the return value of "org.apache.kafka.connect.runtime.rest.entities.ConfigInfo.configValue()" is null'
+  await assert.rejects(registerConnector(connectApi(connect.url), wanted, quick), /cannot log in to the database/)
+})
+
 test('where nothing listens, or something else does, it is said which URL', async () => {
   const url = `http://someone:hunter2@127.0.0.1:${await freePort()}`
   await assert.rejects(registerConnector(connectApi(url), wanted, quick), (error: Error & { code?: string }) => {

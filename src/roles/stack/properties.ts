@@ -88,6 +88,9 @@ export function workerProperties(options: WorkerPropertiesOptions): Properties {
     'key.converter.schemas.enable': 'false',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter.schemas.enable': 'false',
+    // So that the connector's password can be a reference: ${env:NAME}.
+    'config.providers': 'env',
+    'config.providers.env.class': 'org.apache.kafka.common.config.provider.EnvVarConfigProvider',
     'config.storage.topic': 'trackops-connect-configs',
     'config.storage.replication.factor': '1',
     'offset.storage.topic': 'trackops-connect-offsets',
