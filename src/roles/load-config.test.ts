@@ -98,6 +98,11 @@ const MISTAKES: readonly (readonly [what: string, config: unknown, complaint: st
     { ...base, events: [{ ...eventDefinition, enrich: 1 }] },
     'events[0].enrich is not a function',
   ],
+  [
+    'a topic prefix with a dot',
+    { ...base, source: { ...source, topicPrefix: 'a.b' } },
+    'source.topicPrefix: expected letters, digits, underscores and dashes, 100 at most',
+  ],
   ['events that are no list', { ...base, events: {} }, 'events: must be array'],
   [
     'a variable in lower case',
