@@ -2,8 +2,8 @@ import type { ChangeEvent } from '../../change-event.ts'
 import type { Position } from '../../position.ts'
 import type { Relation } from '../../relation.ts'
 import type { RowImage } from '../../row-image.ts'
-import { isWrapped, type RowEnvelope } from './envelope.ts'
-import { type JsonObject, parseExactly } from './json-value.ts'
+import type { RowEnvelope } from './envelope.ts'
+import { type JsonObject, parseExactly, payloadOf } from './json-value.ts'
 import { malformed } from './malformed.ts'
 import type { DebeziumModes } from './modes.ts'
 import { createRowDecoder, type RowDecoder, type Trust } from './row-decoder.ts'
@@ -64,8 +64,8 @@ export function createChangeDecoder(modes: DebeziumModes): ChangeDecoder {
           return { op, ...head, after: imageOf(envelope, relation, 'after', 'all'), marker }
         }
         case 'c': {
-          const isUpdate = envelope.keyChange === 'arrives'
-          const trust = isUpdate && !isFull ? 'all-but-unsure-nulls' : 'all'
+          // An update to PostgreSQL, without its old row.
+          const trust = envelope.keyChange === 'arrives' ? 'all-but-unsure-nulls' : 'all'
           return { op, ...head, after: imageOf(envelope, relation, 'after', trust) }
         }
         case 'u': {
@@ -86,7 +86,6 @@ export function createChangeDecoder(modes: DebeziumModes): ChangeDecoder {
 const NO_FIELDS: JsonObject = {}
 
 function exactImage(envelope: RowEnvelope, which: 'before' | 'after'): JsonObject {
-  const parsed = parseExactly(envelope.text) as JsonObject
-  const value = isWrapped(parsed) ? (parsed['payload'] as JsonObject) : parsed
+  const value = payloadOf(parseExactly(envelope.text) as JsonObject) as JsonObject
   return value[which] as JsonObject
 }

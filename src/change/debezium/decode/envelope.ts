@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { SnapshotMarker, Transaction } from '../../change-event.ts'
 import type { Lsn } from '../../lsn.ts'
 import { type RowSchema, rowSchemaOf } from './field-schema.ts'
-import { isObject, type Json, type JsonObject } from './json-value.ts'
+import { isObject, isWrapped, type Json, type JsonObject, payloadOf } from './json-value.ts'
 import { malformed } from './malformed.ts'
 import { readSource } from './source-facts.ts'
 
@@ -71,16 +71,10 @@ export function parseEnvelope(record: RawRecord): Envelope {
   const text = textOf(record.value)
   const parsed = parseObject(text)
   if (parsed === null) return { kind: 'tombstone' }
-  const { schema, payload } = parsed
-  if (!isWrapped(parsed)) return envelopeOf(record, parsed, text, null)
+  const payload = payloadOf(parsed)
   if (payload === null) return { kind: 'tombstone' }
   if (!isObject(payload)) throw malformed('its payload is no object')
-  return envelopeOf(record, payload, text, schema)
-}
-
-/** `{"schema":…,"payload":…}` of `schemas.enable=true`. */
-export function isWrapped(parsed: JsonObject): boolean {
-  return parsed['payload'] !== undefined && parsed['schema'] !== undefined && Object.keys(parsed).length === 2
+  return envelopeOf(record, payload, text, isWrapped(parsed) ? parsed['schema'] : undefined)
 }
 
 function textOf(value: Buffer): string {

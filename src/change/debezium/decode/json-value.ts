@@ -27,3 +27,12 @@ export function isInexact(json: Json): boolean {
 export function isObject(json: unknown): json is JsonObject {
   return typeof json === 'object' && json !== null && !Array.isArray(json)
 }
+
+/** The envelope of a record: `{"schema":…,"payload":…}` of `schemas.enable=true` has it one level down. */
+export function payloadOf(record: JsonObject): Json {
+  return isWrapped(record) ? (record['payload'] ?? null) : record
+}
+
+export function isWrapped(record: JsonObject): boolean {
+  return record['payload'] !== undefined && record['schema'] !== undefined && Object.keys(record).length === 2
+}

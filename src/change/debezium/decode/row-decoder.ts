@@ -50,7 +50,7 @@ export function createRowDecoder(relation: Relation, modes: DebeziumModes, rowSc
       isInherited: name in Object.prototype,
       isIdentity,
       placeholder,
-      isNullUnsure: placeholder === null && !isIdentity && canBeToasted(type),
+      isNullUnsure: placeholder === null && !isAlwaysSent(column, relation) && canBeToasted(type),
       isNullInStream: type.name === 'name',
       type: compileTypeDecoder(type, modes, schema),
       column,
@@ -84,6 +84,11 @@ function nullText(column: ColumnDecoder, trust: Trust, isSnapshot: boolean): nul
   // An identity outside of FULL has no NULL.
   if (trust === 'identity') return undefined
   return trust === 'all-but-unsure-nulls' && column.isNullUnsure ? undefined : null
+}
+
+/** An update has every column of an index that is the identity; under FULL, the old row has what the new one lacks. */
+function isAlwaysSent({ isIdentity }: Column, { replicaIdentity }: Relation): boolean {
+  return isIdentity && replicaIdentity !== 'full'
 }
 
 type Value = Parameters<TypeDecoder['decode']>[0]

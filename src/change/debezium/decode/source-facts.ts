@@ -1,6 +1,6 @@
 import type { SnapshotMarker, Transaction } from '../../change-event.ts'
 import { LSN_ZERO, type Lsn, toLsn } from '../../lsn.ts'
-import { isObject, type Json, type JsonObject, parseExactly } from './json-value.ts'
+import { type Json, type JsonObject, parseExactly, payloadOf } from './json-value.ts'
 import { malformed } from './malformed.ts'
 
 /** The envelope's `source` block (debezium-events.md 1.4). */
@@ -41,8 +41,7 @@ function isAboveSafe(json: Json | undefined): boolean {
 }
 
 function exactSource(text: string): JsonObject {
-  const parsed = parseExactly(text) as JsonObject
-  const envelope = isObject(parsed['payload']) ? parsed['payload'] : parsed
+  const envelope = payloadOf(parseExactly(text) as JsonObject) as JsonObject
   return envelope['source'] as JsonObject
 }
 

@@ -26,7 +26,7 @@ const INFINITE_TIMESTAMPS: ReadonlyMap<string, string> = new Map([
   ['iso-290308-12-21T19:59:27.6Z', '-infinity'],
 ])
 
-/** 4713-01-01 BC and its Julian calendar's beginning, and 5874897-12-31. */
+/** 4714-11-24 BC and 5874897-12-31: PostgreSQL's first and last. */
 const FIRST_DAY = -2_440_588
 const LAST_DAY = 2_145_042_905
 
