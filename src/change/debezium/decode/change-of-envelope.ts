@@ -23,6 +23,8 @@ export interface ChangeDecoder {
 export function createChangeDecoder(modes: DebeziumModes): ChangeDecoder {
   const plain = new WeakMap<Relation, RowDecoder>()
   const bySchema = new WeakMap<Relation, Map<string, RowDecoder>>()
+  /** Of the last record that needed it: both of its images do. */
+  let exact: { readonly text: string; readonly value: JsonObject } | null = null
 
   function decoderOf(relation: Relation, { rowSchema }: RowEnvelope): RowDecoder {
     if (rowSchema === null) {
@@ -44,9 +46,14 @@ export function createChangeDecoder(modes: DebeziumModes): ChangeDecoder {
     const isSnapshot = envelope.op === 'r'
     const image =
       decoder.decode(envelope[which] ?? NO_FIELDS, trust, isSnapshot) ??
-      decoder.decode(exactImage(envelope, which), trust, isSnapshot)
+      decoder.decode(exactImage(envelope.text, which), trust, isSnapshot)
     if (!image) throw malformed('a number has more digits than an integer of PostgreSQL')
     return image
+  }
+
+  function exactImage(text: string, which: 'before' | 'after'): JsonObject {
+    if (exact?.text !== text) exact = { text, value: payloadOf(parseExactly(text) as JsonObject) as JsonObject }
+    return exact.value[which] as JsonObject
   }
 
   return {
@@ -84,8 +91,3 @@ export function createChangeDecoder(modes: DebeziumModes): ChangeDecoder {
 }
 
 const NO_FIELDS: JsonObject = {}
-
-function exactImage(envelope: RowEnvelope, which: 'before' | 'after'): JsonObject {
-  const value = payloadOf(parseExactly(envelope.text) as JsonObject) as JsonObject
-  return value[which] as JsonObject
-}

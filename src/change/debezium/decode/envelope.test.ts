@@ -163,6 +163,8 @@ test('what no connector for PostgreSQL writes is refused with its reason', () =>
       },
     )
   }
+  const deep = `{"op":"t","source":{"lsn":1e300,"schema":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`
+  assert.throws(() => parseEnvelope(value(deep)), /nested too deeply/)
   const key = Buffer.from('{"id":1}')
   assert.throws(() => parseEnvelope({ ...value({ ts_ms: 1 }), key }), /ExtractNewRecordState/)
   assert.throws(() => parseEnvelope({ key, value: Buffer.from([0xff, 0x00]), headers: new Map() }), /not UTF-8/)

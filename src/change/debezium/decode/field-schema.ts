@@ -11,7 +11,7 @@ export interface FieldSchema {
   readonly name: string | null
   /** Of a Connect Decimal. */
   readonly scale: number | null
-  /** Of an array's elements. */
+  /** Of an array's elements; Debezium has one dimension. */
   readonly items: FieldSchema | null
 }
 
@@ -44,14 +44,14 @@ function fieldsOf(schema: JsonObject): readonly JsonObject[] {
   return Array.isArray(fields) ? (fields as readonly Json[]).filter(isObject) : []
 }
 
-function fieldSchema(schema: JsonObject): FieldSchema {
+function fieldSchema(schema: JsonObject, isElement = false): FieldSchema {
   const { type, name, parameters, items } = schema
   const scale = isObject(parameters) ? Number(parameters['scale'] ?? Number.NaN) : Number.NaN
   return {
     type: typeof type === 'string' ? type : '',
     name: typeof name === 'string' ? name : null,
     scale: Number.isInteger(scale) ? scale : null,
-    items: isObject(items) ? fieldSchema(items) : null,
+    items: isObject(items) && !isElement ? fieldSchema(items, true) : null,
   }
 }
 

@@ -1,3 +1,5 @@
+import { malformed } from './malformed.ts'
+
 /** What a record's JSON parses to. A bigint only after `parseExactly`. */
 export type Json = string | number | bigint | boolean | null | readonly Json[] | JsonObject
 
@@ -9,19 +11,33 @@ export interface JsonObject {
 const LONGEST_INTEGER = 40
 const INTEGER = /^-?\d+$/
 
-/** An integer that is no exact number becomes a bigint. Many times slower than JSON.parse: only for what needs it. */
+/**
+ * An integer that is no exact number becomes a bigint. Many times slower than JSON.parse: only for what needs it, and has
+ * been parsed before.
+ *
+ * @throws TrackOpsError DECODE
+ */
 export function parseExactly(text: string): unknown {
-  return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
-    if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-    const source = context?.source ?? ''
-    return source.length <= LONGEST_INTEGER && INTEGER.test(source) ? BigInt(source) : value
-  })
+  try {
+    return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
+      if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+      const source = context?.source ?? ''
+      return source.length <= LONGEST_INTEGER && INTEGER.test(source) ? BigInt(source) : value
+    })
+  } catch {
+    // The one thing that JSON.parse alone does not mind.
+    throw malformed('its JSON is nested too deeply')
+  }
 }
 
+/** PostgreSQL's arrays have six dimensions at most. */
+const DEEPEST_ARRAY = 6
+
 /** Whether digits may have been lost, in the value itself or in an array's element. */
-export function isInexact(json: Json): boolean {
+export function isInexact(json: Json, depth = 0): boolean {
   if (typeof json === 'number') return !Number.isSafeInteger(json)
-  return Array.isArray(json) && (json as readonly Json[]).some(isInexact)
+  if (!Array.isArray(json) || depth === DEEPEST_ARRAY) return false
+  return (json as readonly Json[]).some((element) => isInexact(element, depth + 1))
 }
 
 export function isObject(json: unknown): json is JsonObject {
