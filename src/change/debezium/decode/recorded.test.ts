@@ -2,17 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { optionsOf, relationOf } from '../fixtures/build.ts'
-import { CHANGES_CASES } from '../fixtures/changes-cases.ts'
 import { rowOf } from '../fixtures/raw.ts'
-import { changeOf, recordedCase, type Recorded, type Texts } from '../fixtures/recorded.ts'
+import { recordedCase, type Recorded, type Texts } from '../fixtures/recorded.ts'
 import { ROWS_CASES } from '../fixtures/rows-cases.ts'
 import { createChangeDecoder } from './change-of-envelope.ts'
 
-/** What Debezium's JSON does not say (round-trip.test.ts has the reasons): by case, the columns. */
+/** What Debezium's JSON does not say (types/unreadable.test.ts has the reasons): by case, the columns. */
 const UNSAID: Readonly<Record<string, readonly string[]>> = {
   'type-temporal-connect': ['ts', 'ts_us', 'ti', 'ti6'],
   'type-timestamptz-timetz-adaptive': ['ttz', 'tptz'],
-  'ri-notnull-fallbacks-delete-adaptive': ['ctime_tz', 'cinterval'],
 }
 
 /** An array of NULLs alone may have had two dimensions. */
@@ -42,36 +40,6 @@ for (const { case: name, table = 't', columns, rows, properties = [] } of ROWS_C
       assert.ok(event.op === 'c' || event.op === 'r')
       assert.deepEqual(event.after.texts, expected)
       assert.equal(event.after.kind, expected.includes(undefined) ? 'partial' : 'complete')
-    }
-  })
-}
-
-for (const { case: name, relation: spec, changes, properties = [] } of CHANGES_CASES) {
-  test(`records that Debezium wrote read as their changes: ${name}`, () => {
-    const records = recordedCase(name)
-    const relation = relationOf(spec)
-    const decoder = createChangeDecoder(optionsOf(...properties))
-    const names = relation.columns.map((column) => column.name)
-    for (const { record: index, before, after } of changes) {
-      const record = records[index] ?? assert.fail()
-      const rows = {
-        ...(before && { before: said(name, names, before) }),
-        ...(after && { after: said(name, names, after) }),
-      }
-      const expected = changeOf(record, relation, rows)
-      const event = decoder.changeOf(rowOf(record), relation, positionOf(record))
-      if (rowOf(record).keyChange !== 'leaves') {
-        assert.deepEqual(event, expected)
-        continue
-      }
-      // A changed key is one change to us, and three records to Debezium.
-      assert.ok(expected.op === 'u' && event.op === 'd')
-      assert.deepEqual(event.before, expected.before)
-      const arriving = records[index + 2] ?? assert.fail()
-      assert.deepEqual(decoder.changeOf(rowOf(arriving), relation, positionOf(arriving)), {
-        ...changeOf(arriving, relation, {}),
-        after: expected.after,
-      })
     }
   })
 }

@@ -6,6 +6,7 @@ import { placeholderBytes, typeEncoder, type TypeEncoder, type TypeOptions } fro
 
 /** One dimension as Debezium has it. For more dimensions Debezium has no usable form: we nest. */
 export function arrayEncoder(elementName: string, element: TypeEncoder, options: TypeOptions): TypeEncoder {
+  const delimiter = elementName === 'box' ? ';' : ','
   type Parts = ReturnType<typeof parseArrayText>
   const write = (parts: Parts, isSnapshot: boolean): string => {
     const written = parts.map((part) => {
@@ -15,7 +16,7 @@ export function arrayEncoder(elementName: string, element: TypeEncoder, options:
     return `[${written.join(',')}]`
   }
   return typeEncoder({
-    encode: (text, isSnapshot) => (text === '{}' ? '[]' : write(parseArrayText(text), isSnapshot)),
+    encode: (text, isSnapshot) => (text === '{}' ? '[]' : write(parseArrayText(text, delimiter), isSnapshot)),
     fallback: '[]',
     unavailable: unavailableArray(elementName, element, options),
   })

@@ -232,8 +232,7 @@ test('arrays are quoted as PostgreSQL quotes them', () => {
     ['hstore[]', '{"\\"a\\"=>\\"1\\""}'],
     ['int4range[]', '{"[1,11)"}'],
     ['int4[]', '{{1,2},{3,4}}'],
+    ['box[]', '{(1,1),(0,0);(2,2),(1,1)}', UNKNOWN],
   ])
-  const boxes = compileTypeDecoder(typeOf('box[]'), optionsOf(), null).decode(['(1,1),(0,0)', '(2,2),(1,1)'])
-  assert.equal(boxes, '{(1,1),(0,0);(2,2),(1,1)}')
   assert.deepEqual(valueOf(typeOf('int4[]'), roundTrip('int4[]', '[2:3]={7,8}') ?? ''), [7, 8])
 })
