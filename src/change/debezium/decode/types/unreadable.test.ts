@@ -18,6 +18,7 @@ test('a value that Debezium has rounded, shifted or cut is unknown, never anothe
     ['varbit(8)', '0101'],
     ['varbit(1)', '0'],
     ['numeric(5,-2)', '1200'],
+    ['numeric(5,-2)', '1200', 'decimal.handling.mode=string'],
     ['tstzrange', '["2017-06-05 07:29:12.549426-04",)'],
     ['int4[]', '{NULL,NULL}'],
     ['money', '$123.45', 'money.fraction.digits=1'],
