@@ -1,4 +1,5 @@
 import { type Connections, openConnections, serverUrls } from '../roles/connections.ts'
+import { kafkaConnectionOf } from '../roles/kafka-clients.ts'
 import { loadConfig } from '../roles/load-config.ts'
 import { createLogger } from '../runtime/logger.ts'
 import { readSettings } from '../runtime/settings.ts'
@@ -14,6 +15,7 @@ export async function withConnections<T>(io: CliIo, work: (connections: Connecti
     loaded,
     urls,
     createLogger(settings.logLevel === 'debug' ? 'debug' : 'error'),
+    kafkaConnectionOf(settings),
   )
   try {
     return await work(connections)

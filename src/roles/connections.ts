@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { createPostgresPool, type PostgresPoolOptions } from '../runtime/postgres.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import type { DatabaseConfig } from './define-config.ts'
+import type { KafkaConnection } from './kafka-clients.ts'
 import type { LoadedConfig } from './load-config.ts'
 import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from './redis-client.ts'
 
@@ -20,6 +21,8 @@ export interface ServerUrls {
 /** What a command that looks at a system needs: its configuration, its database, its Redis. */
 export interface Connections {
   readonly loaded: LoadedConfig
+  /** Distributed mode: its brokers. Nothing is connected before somebody asks. */
+  readonly kafka?: KafkaConnection | undefined
   readonly urls: ServerUrls
   readonly views: CompiledViews
   readonly sql: Sql
@@ -28,7 +31,12 @@ export interface Connections {
 }
 
 /** @throws TrackOpsError POSTGRES_UNREACHABLE, POSTGRES_REFUSED, REDIS_UNREACHABLE, CONFIG_INVALID */
-export async function openConnections(loaded: LoadedConfig, urls: ServerUrls, log: Logger): Promise<Connections> {
+export async function openConnections(
+  loaded: LoadedConfig,
+  urls: ServerUrls,
+  log: Logger,
+  kafka?: KafkaConnection,
+): Promise<Connections> {
   const views = compileViews(loaded.config.views, { keyPrefix: loaded.config.cache?.keyPrefix })
   const sql = await connectPostgres(urls.source, { applicationName: 'trackops', maxConnections: 4 })
   const redis = createRedisClient(urls.redis, { name: 'trackops', log })
@@ -40,6 +48,7 @@ export async function openConnections(loaded: LoadedConfig, urls: ServerUrls, lo
   }
   return {
     loaded,
+    kafka,
     urls,
     views,
     sql,

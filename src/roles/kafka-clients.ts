@@ -2,10 +2,19 @@ import { Admin, Consumer, Producer } from '@platformatic/kafka'
 
 import type { KafkaClients } from '../log/kafka/kafka-clients.ts'
 import { GROUP_OPTIONS } from '../log/kafka/partition-group.ts'
+import type { Settings } from '../runtime/settings.ts'
 
 export interface KafkaConnection {
   /** `host:port` */
   readonly brokers: readonly string[]
+}
+
+/** Distributed mode: the given brokers, or those of `trackops stack up` on this machine. Embedded: undefined. */
+export function kafkaConnectionOf(
+  settings: Pick<Settings, 'mode' | 'kafkaBrokers' | 'kafkaPort'>,
+): KafkaConnection | undefined {
+  if (settings.mode === 'embedded') return undefined
+  return { brokers: settings.kafkaBrokers ?? [`127.0.0.1:${settings.kafkaPort}`] }
 }
 
 /** Clients of the cluster at `brokers`. Each is closed by whoever asked for it. */

@@ -22,8 +22,8 @@ export interface Settled {
 }
 
 export interface SettleDeps extends CheckDeps {
-  /** What the consumers have stored; null for one that has stored nothing. */
-  readonly positions: () => Promise<readonly (string | null)[]>
+  /** What every consumer that has a position has passed; null if none has. */
+  readonly reached: () => Promise<Lsn | null>
 }
 
 /** Not longer than that: a key that changes all the time is equal only now and then. */
@@ -41,7 +41,7 @@ export async function settle(
   for (let round = 0; suspects.length > 0; round++) {
     const leftMs = options.deadlineMs - performance.now()
     if (leftMs > 0) await pause(Math.min(leftMs, PAUSES_MS[round] ?? LAST_PAUSE_MS), options.signal)
-    const reached = reachedLsn(await deps.positions())
+    const reached = await deps.reached()
     const again: Suspect[] = []
     for (const batch of batches(suspects, options.batchKeys)) {
       options.signal.throwIfAborted()
@@ -63,7 +63,7 @@ export async function settle(
   return { stale: [...stale, ...leftAlone], unsettled: suspects.length - leftAlone.length }
 }
 
-/** Pure. What every consumer that has a position has passed; null if none has. */
+/** Pure: from what the consumers have stored; null for one that has stored nothing. */
 export function reachedLsn(stored: readonly (string | null)[]): Lsn | null {
   let least: Lsn | null = null
   for (const text of stored) {

@@ -26,7 +26,7 @@ function verifying(
       timeoutMs: 5000,
       views,
       reads: createDatabaseReads({ sql }),
-      positions: () => Promise.resolve([FAR, FAR]),
+      reached: () => Promise.resolve(reachedLsn([FAR, FAR])),
       ...deps,
     },
     { signal: new AbortController().signal, ...options },
@@ -102,7 +102,7 @@ test('a difference in flight is no stale key: the change arrives while it is loo
   const changed = await fixture.change(`update items set status = 'SHIPPED' where id = '1'`)
   let looks = 0
   const report = await verifying(fixture, {
-    async positions() {
+    async reached() {
       looks++
       // The consumer has passed nothing at the first look; the change is processed after the second.
       if (looks === 2) {
@@ -110,7 +110,7 @@ test('a difference in flight is no stale key: the change arrives while it is loo
         await fixture.process(changed, fixture.view('entity'), 'item:1', { kind: 'value', document })
         await fixture.redis.command('DEL', 'items:owner:ann')
       }
-      return [at(1), at(1)]
+      return reachedLsn([at(1), at(1)])
     },
   })
   assert.deepEqual([report.staleKeys, report.unsettledKeys], [0, 0])
@@ -126,7 +126,7 @@ test('what the consumers have not passed counts as stale when the time is up, an
     looks++
     return Promise.resolve([at(1), FAR])
   }
-  const report = await verifying(fixture, { positions }, { settleMs: 300 })
+  const report = await verifying(fixture, { reached: async () => reachedLsn(await positions()) }, { settleMs: 300 })
   assert.equal(report.staleKeys, 1)
   assert.ok(looks > 2, `looked ${looks} times`)
 })
@@ -140,7 +140,7 @@ test('an entry that becomes another one at every look is in flight, not stale', 
     await spoil(fixture, 'item:1', `S${looks}`, `S${++looks}`)
     return [FAR, FAR]
   }
-  const report = await verifying(fixture, { positions }, { settleMs: 200 })
+  const report = await verifying(fixture, { reached: async () => reachedLsn(await positions()) }, { settleMs: 200 })
   assert.deepEqual([report.staleKeys, report.unsettledKeys], [0, 1])
 })
 
@@ -157,14 +157,14 @@ test('a list that changes all the time is right if each member is equal now and 
     await write('2', looks % 2 === 0 ? 'OLD' : 'AHEAD')
     return [FAR, FAR]
   }
-  const moving = await verifying(fixture, { positions })
+  const moving = await verifying(fixture, { reached: async () => reachedLsn(await positions()) })
   assert.deepEqual([moving.staleKeys, moving.unsettledKeys], [0, 0])
 
   await write('1', 'STUCK')
   const stuck = await verifying(fixture, {
-    async positions() {
+    async reached() {
       await write('2', `S${looks++}`)
-      return [FAR, FAR]
+      return reachedLsn([FAR, FAR])
     },
   })
   assert.deepEqual([stuck.staleKeys, stuck.unsettledKeys], [1, 0])

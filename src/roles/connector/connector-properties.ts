@@ -144,8 +144,8 @@ export const CONNECTOR_PROPERTIES: readonly ConnectorProperty[] = [
   ),
   fixed(
     'heartbeat.interval.ms',
-    '10000',
-    'Without it an idle system confirms nothing, and the slot retains the WAL of every other table and database.',
+    '1000',
+    'Without it an idle system confirms nothing: the slot retains the WAL of every other table and database, and nobody can tell how far the topics are.',
   ),
   fixed(
     'heartbeat.action.query',
