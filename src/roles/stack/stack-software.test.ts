@@ -52,10 +52,13 @@ test("without Java or Maven one line says what to install; Maven's own reason is
   await assert.rejects(stackSoftware(noMaven.options), {
     message: /^Maven \(mvn\) is needed once, .*apt-get install maven/,
   })
-  const offline = machine(t, { java: JAVA_17, mvn: `echo '[ERROR] Unknown host repo'; echo '[ERROR] more'; exit 1` })
+  const offline = machine(t, {
+    java: JAVA_17,
+    mvn: `printf '\\033[0m[ERROR] Unknown host repo -> [Help 1]\\n'; echo '[ERROR] more'; exit 1`,
+  })
   await assert.rejects(stackSoftware(offline.options), {
     code: 'SERVER_MISSING',
-    message: /^Maven could not fetch Kafka and Debezium: Unknown host repo\. Try it: \S+mvn -B .*\bpackage$/,
+    message: /^Maven could not fetch Kafka and Debezium: Unknown host repo\. To see more: mvn -f \S+pom\.xml /,
   })
 })
 

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { promisify, stripVTControlCharacters } from 'node:util'
 
 import { pause } from '../../runtime/backoff.ts'
 import { TrackOpsError } from '../../runtime/errors.ts'
@@ -118,10 +118,12 @@ async function runMaven(maven: string, pom: string, output: string, options: Sta
   } catch (error) {
     options.signal?.throwIfAborted()
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-    const said = /^\[ERROR\] (.*)$/m.exec(stdout)?.[1] ?? stderr.trim().split('\n').at(-1)
+    const said =
+      /^\[ERROR\] (.*?)(?: -> \[Help 1\])?$/m.exec(stripVTControlCharacters(stdout))?.[1] ??
+      stderr.trim().split('\n').at(-1)
     throw new TrackOpsError(
       'SERVER_MISSING',
-      `Maven could not fetch Kafka and Debezium: ${said || 'it said nothing'}. Try it: ${maven} ${args.join(' ')}`,
+      `Maven could not fetch Kafka and Debezium: ${said || 'it said nothing'}. To see more: mvn -f ${pom} -Dtrackops.output=DIR package`,
       { cause: error },
     )
   }
