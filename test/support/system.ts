@@ -14,10 +14,14 @@ import { freePort } from '../../src/roles/embedded/local-port.ts'
 import { CONSUMERS } from '../../src/roles/run-roles.ts'
 import { startSystem, type System } from '../../src/roles/system.ts'
 import { untilReady } from '../../src/roles/until-ready.ts'
+import type { ConsumerName } from '../../src/consume/stream-consumer.ts'
+import { installConnector } from '../../src/roles/distributed/install-connector.ts'
+import type { KafkaConnection } from '../../src/roles/kafka-clients.ts'
 import { createLogger, type Logger, SILENT } from '../../src/runtime/logger.ts'
 import { defer, type TestScope } from './defer.ts'
 import { testPostgres } from './postgres.ts'
 import { type TestRedis, testRedis } from './redis.ts'
+import type { TestStack } from './stack.ts'
 
 export interface TestSystem {
   readonly sql: Sql
@@ -25,6 +29,8 @@ export interface TestSystem {
   readonly redis: ReturnType<typeof redisClient>
   readonly redisServer: TestRedis
   readonly urls: ServerUrls
+  readonly config: TrackOpsConfig
+  readonly kafka: KafkaConnection | undefined
   readonly orderUrl: string
   readonly inventoryUrl: string
   readonly consoleUrl: string
@@ -35,6 +41,9 @@ export interface TestSystem {
 }
 
 export interface TestSystemOptions {
+  /** The distributed mode, on these servers. Consumer groups and event topics have fixed names: one system a stack. */
+  readonly stack?: TestStack
+  readonly consumers?: readonly ConsumerName[]
   readonly config?: Partial<TrackOpsConfig>
   /** Instead of a database in the shared server. */
   readonly source?: { readonly url: string; readonly sql: Sql }
@@ -44,6 +53,9 @@ export interface TestSystemOptions {
 function redisClient(url: string) {
   return createClient({ url, RESP: 2 })
 }
+
+/** What is confirmed is known sooner, and few partitions are enough. */
+const QUICK = { partitions: 3, properties: { 'heartbeat.interval.ms': '200', 'poll.interval.ms': '10' } }
 
 const ROOT = new URL('../../', import.meta.url).pathname
 
@@ -62,20 +74,32 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
     source: { ...config.source, slot: `test_${suffix}`, publication: `test_${suffix}` },
   }
   const log = options.log ?? (process.env['TRACKOPS_TEST_LOG'] ? createLogger('debug') : SILENT)
+  const { stack } = options
+  const kafka = stack && { brokers: stack.brokers }
   const start = async (): Promise<System> => {
     const signal = AbortSignal.timeout(120_000)
     const system = await startSystem(log, {
-      mode: 'embedded',
+      mode: stack ? 'distributed' : 'embedded',
+      kafka,
       loaded: { config: merged, directory: ROOT, file: `${ROOT}trackops.config.ts` },
       urls,
       env,
       host: '127.0.0.1',
       consolePort: ports.console,
-      consumers: CONSUMERS,
+      consumers: options.consumers ?? CONSUMERS,
       services: (merged.services ?? []).map(({ name }) => name),
       version: 'test',
       signal: new AbortController().signal,
     })
+    if (stack)
+      await installConnector({
+        config: merged,
+        kafka: stack,
+        connectUrl: stack.connectUrl,
+        ...QUICK,
+        sourceUrl: source.url,
+        signal,
+      })
     await untilReady(system, signal)
     return system
   }
@@ -95,6 +119,8 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
     redis,
     redisServer,
     urls,
+    config: merged,
+    kafka,
     orderUrl: `http://127.0.0.1:${ports.order}`,
     inventoryUrl: `http://127.0.0.1:${ports.inventory}`,
     consoleUrl: `http://127.0.0.1:${ports.console}`,

@@ -2,8 +2,13 @@
 import assert from 'node:assert/strict'
 
 import config from '../../trackops.config.ts'
-import { openConnections, type ServerUrls } from '../../src/roles/connections.ts'
+import { committedOffsets } from '../../src/log/kafka/topic-offsets.ts'
+import { type Connections, openConnections, type ServerUrls } from '../../src/roles/connections.ts'
 import type { TrackOpsConfig } from '../../src/roles/define-config.ts'
+import { cachePositions } from '../../src/roles/distributed/cache-positions.ts'
+import { changeTopics, tablesOfViews } from '../../src/roles/distributed/change-topics.ts'
+import { createLogProgress } from '../../src/roles/distributed/log-progress.ts'
+import { createKafkaClients, type KafkaConnection } from '../../src/roles/kafka-clients.ts'
 import type { SystemStatus } from '../../src/roles/status.ts'
 import { verifyOnce } from '../../src/roles/verify.ts'
 import { SILENT } from '../../src/runtime/logger.ts'
@@ -15,6 +20,8 @@ export interface JudgedSystem {
   readonly consoleUrl: string
   /** As it was started with; default: trackops.config.ts. */
   readonly config?: TrackOpsConfig
+  /** Distributed mode. */
+  readonly kafka?: KafkaConnection | undefined
 }
 
 const ROOT = new URL('../../', import.meta.url).pathname
@@ -31,6 +38,10 @@ export async function caughtUp(system: JudgedSystem, timeoutMs = BOUND_MS): Prom
   try {
     const [row] = await connections.sql<{ lsn: string }[]>`select pg_current_wal_flush_lsn()::text as lsn`
     const target = lsnOf(row?.lsn ?? null)
+    if (connections.kafka) {
+      await topicsCaughtUp(system, connections, connections.kafka, target, timeoutMs)
+      return
+    }
     await waitFor(() => statusOf(system), {
       what: `every consumer to reach ${row?.lsn}`,
       timeoutMs,
@@ -42,6 +53,47 @@ export async function caughtUp(system: JudgedSystem, timeoutMs = BOUND_MS): Prom
     await connections.close()
   }
 }
+
+/** As the connector confirms to PostgreSQL, and as far as the three groups have come. */
+async function topicsCaughtUp(
+  system: JudgedSystem,
+  { sql, redis, views, loaded }: Connections,
+  kafka: KafkaConnection,
+  target: bigint,
+  timeoutMs: number,
+): Promise<void> {
+  const admin = createKafkaClients(kafka).admin()
+  const topics = changeTopics(loaded.config, tablesOfViews(loaded.config.views)).map(({ topic }) => topic)
+  const ofEvents = changeTopics(
+    loaded.config,
+    (loaded.config.events ?? []).map(({ table }) => table),
+  )
+  const progress = createLogProgress(
+    {
+      admin,
+      sql,
+      async positions(partitions) {
+        const committed = await committedOffsets(admin, 'debezium-order-consumer')
+        const isOfEvents = (name: string): boolean => ofEvents.some(({ topic }) => name.startsWith(`${topic}-`))
+        const events = new Map(partitions.map((name) => [name, isOfEvents(name) ? (committed.get(name) ?? 0n) : FAR]))
+        return [...(await cachePositions(redis, views.keyPrefix, partitions)), events]
+      },
+    },
+    { slot: loaded.config.source.slot, topics },
+  )
+  try {
+    await waitFor(async () => ({ reached: await progress.reached(), isReady: (await statusOf(system)).isReady }), {
+      what: `every group to reach ${target}`,
+      timeoutMs,
+      intervalMs: 20,
+      until: ({ reached, isReady }) => isReady && reached !== null && reached >= target,
+    })
+  } finally {
+    await admin.close()
+  }
+}
+
+const FAR = 2n ** 62n
 
 /** @throws unless `trackops verify` would say 0 stale, of at least one key */
 export async function assertNothingStale(system: JudgedSystem, timeoutMs = BOUND_MS): Promise<VerifyReport> {
@@ -61,7 +113,7 @@ export async function assertNothingStale(system: JudgedSystem, timeoutMs = BOUND
 
 function open(system: JudgedSystem): ReturnType<typeof openConnections> {
   const loaded = { config: system.config ?? config, directory: ROOT, file: `${ROOT}trackops.config.ts` }
-  return openConnections(loaded, system.urls, SILENT)
+  return openConnections(loaded, system.urls, SILENT, system.kafka)
 }
 
 function lsnOf(text: string | null): bigint {
