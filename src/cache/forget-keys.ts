@@ -8,8 +8,8 @@ const SCAN_COUNT = 1000
 
 export interface RemoveOptions {
   readonly isHistoryNew?: boolean
-  /** What a change behind this made stays. */
-  readonly notAfter?: Lsn
+  /** What was made behind this change stays: by a later one, or by a read that saw its transaction. */
+  readonly notAfter?: { readonly lsn: Lsn; readonly xid: bigint | null } | undefined
 }
 
 interface RemoveDeps {
@@ -37,9 +37,15 @@ export async function removeKeys(
       deps,
       template.glob,
       (key) => template.parse(key) !== undefined,
-      // Only a document of a row view is made by changes; what was read from the database does not say behind which LSN.
+      // A list may have members from before it and from behind it.
       notAfter !== undefined && kind === 'row'
-        ? async (keys) => Number(await deps.scripts.run('remove-not-after', keys, [lsnToFixedHex(notAfter)]))
+        ? async (keys) =>
+            Number(
+              await deps.scripts.run('remove-not-after', keys, [
+                lsnToFixedHex(notAfter.lsn),
+                String(notAfter.xid ?? ''),
+              ]),
+            )
         : undefined,
     )
     await removeMatching(deps, `{${template.glob}}:*`, (key) => {

@@ -39,7 +39,7 @@ export interface Plan {
   /** One for a key. For one `apply`. */
   readonly operations: readonly KeyOperation[]
   /** To be done before `operations` are applied. */
-  readonly truncated: readonly { readonly view: CompiledView; readonly lsn: Lsn }[]
+  readonly truncated: readonly Truncated[]
   /** Views whose stale keys cannot be named; to be forgotten before `operations` are applied. */
   readonly forgotten: readonly {
     readonly view: CompiledView
@@ -49,6 +49,12 @@ export interface Plan {
   }[]
   /** L4: the keys of these are invalidated by `operations`; everything else goes on. */
   readonly failed: readonly FailedChange[]
+}
+
+export interface Truncated {
+  readonly view: CompiledView
+  readonly lsn: Lsn
+  readonly xid: bigint | null
 }
 
 export interface FailedChange {
@@ -73,7 +79,7 @@ interface Feeds {
 
 interface Work {
   readonly drafts: Drafts
-  readonly truncated: Map<CompiledView, Lsn>
+  readonly truncated: Map<CompiledView, Truncated>
   readonly forgotten: Map<CompiledView, { readonly reason: Forgotten['reason']; readonly lsn: Lsn }>
   readonly failed: FailedChange[]
 }
@@ -122,7 +128,7 @@ export function createPlanner(views: CompiledViews): Planner {
       }
       return {
         operations: work.drafts.operations(formatPosition),
-        truncated: Array.from(work.truncated, ([view, lsn]) => ({ view, lsn })),
+        truncated: [...work.truncated.values()],
         forgotten: Array.from(work.forgotten, ([view, forgotten]) => ({ view, ...forgotten })),
         failed: work.failed,
       }
@@ -137,7 +143,7 @@ function forgetView(work: Work, view: CompiledView, reason: Forgotten['reason'],
 
 function truncate(work: Work, feeds: Feeds, change: Change): void {
   for (const view of feeds.keyed) {
-    work.truncated.set(view, change.lsn)
+    work.truncated.set(view, { view, lsn: change.lsn, xid: change.xid })
     work.drafts.truncate(view, change)
   }
   for (const { view } of feeds.queries) forgetView(work, view, 'truncated', change)

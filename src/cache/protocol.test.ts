@@ -80,6 +80,22 @@ void test('a TRUNCATE that comes late leaves what later changes have made', asyn
   assert.equal(statusOf(await f.get('item:2')), 'newer')
 })
 
+void test('a TRUNCATE that comes late leaves what a reader has filled since it was visible, and nothing from before', async (t) => {
+  const f = await protocolFixture(t)
+  const filled = (snapshot: string): string => `{"_v":"${f.view('entity').code}|r|${snapshot}","status":"FILLED"}`
+  await f.redis.command('SET', 'item:1', filled('100:100:'))
+  await f.redis.command('SET', 'item:2', filled('101:101:'))
+  await f.redis.command('SET', 'item:3', filled('90:105:100,104'))
+  await f.protocol.truncate('entity', toLsn(20n), 100n)
+  assert.deepEqual(await Promise.all(['item:1', 'item:2', 'item:3'].map(async (key) => (await f.get(key)) !== null)), [
+    false,
+    true,
+    false,
+  ])
+  await f.protocol.truncate('entity', toLsn(21n))
+  assert.equal(await f.get('item:2'), null)
+})
+
 void test('a new history takes fences and marks with it', async (t) => {
   const f = await protocolFixture(t)
   await f.apply('invalidate', 10, operation(f.view('entity'), 'item:1', 10, value('A')))

@@ -3,7 +3,7 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { encodeBatch } from './apply-encoding.ts'
 import type { CompiledView, CompiledViews } from './compiled-view.ts'
-import { removeKeys } from './forget-keys.ts'
+import { removeKeys, type RemoveOptions } from './forget-keys.ts'
 import { globalKeys } from './global-keys.ts'
 import type { KeyOperation } from './key-operation.ts'
 import { callRedis, type RedisConnection } from './redis-call.ts'
@@ -29,9 +29,10 @@ export interface CacheProtocol {
   forget(views: readonly string[], options?: ForgetOptions): Promise<Forgotten>
   /**
    * A TRUNCATE: from here on no change at or below `lsn` creates an entry of the view, and what is there is deleted. What a later
-   * change has made stays: of two consumers apart, one may have gone on when the other comes to the TRUNCATE.
+   * change has made stays: of two consumers apart, one may have gone on when the other comes to the TRUNCATE. So does what was read
+   * when its transaction (64 bits; null: unknown) was visible: on a topic it may come by behind the changes that followed it.
    */
-  truncate(view: string, lsn: Lsn): Promise<Forgotten>
+  truncate(view: string, lsn: Lsn, xid?: bigint | null): Promise<Forgotten>
   /** Ends what is under way. */
   close(): void
 }
@@ -98,7 +99,11 @@ export function createCacheProtocol(
 
   async function remove(
     scope: readonly CompiledView[],
-    how: { readonly isHistoryNew?: boolean; readonly notAfter?: Lsn; readonly signal?: AbortSignal | undefined },
+    how: {
+      readonly isHistoryNew?: boolean
+      readonly notAfter?: RemoveOptions['notAfter']
+      readonly signal?: AbortSignal | undefined
+    },
   ): Promise<Forgotten> {
     const signal = how.signal ? AbortSignal.any([how.signal, closing.signal]) : closing.signal
     return { removedKeys: await removeKeys({ redis, scripts, timeoutMs, signal }, scope, how) }
@@ -140,10 +145,10 @@ export function createCacheProtocol(
       return await remove(scope, forgetOptions)
     },
 
-    async truncate(name, lsn) {
+    async truncate(name, lsn, xid = null) {
       const view = views.byName(name)
       await scripts.run('raise-view-fence', [keys.viewFence(name)], [lsnToFixedHex(lsn)])
-      return await remove([view], { notAfter: lsn })
+      return await remove([view], { notAfter: { lsn, xid } })
     },
 
     close() {

@@ -173,7 +173,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
     if (plan.truncated.length > 0 || plan.forgotten.length > 0) {
       await queue.drain()
       await patiently('forgetting a view', signal, async () => {
-        for (const { view, lsn } of plan.truncated) await protocol.truncate(view.name, lsn)
+        for (const { view, lsn, xid } of plan.truncated) await protocol.truncate(view.name, lsn, xid)
         for (const { view, reason: why, lsn } of plan.forgotten) {
           if (why === 'old-values-missing')
             log.warn({ view: view.name, reason: why }, 'a change does not say which keys it means')

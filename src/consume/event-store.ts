@@ -9,6 +9,8 @@ import { publishEvents } from './publish-events.ts'
 
 /** Where derived events go, together with the position that they come from: both or neither. */
 export interface EventStore {
+  /** Whether it keeps below which transaction all was processed; then it is worth finding out. */
+  readonly keepsHorizon: boolean
   read(): Promise<StoredLogPosition | undefined>
   /**
    * Gives what was set aside.
@@ -33,6 +35,8 @@ export interface Derived {
 /** In PostgreSQL: the events' table and the position change in one transaction. */
 export function createTableEventStore(sql: Sql, consumer: string): EventStore {
   return {
+    keepsHorizon: true,
+
     read: () => readLogPosition(sql, consumer),
 
     async write(move, { events, deadLetters }) {

@@ -47,6 +47,7 @@ export function createOrderEventConsumer(
   options: OrderEventConsumerOptions = {},
 ): StreamConsumer {
   const { definitions } = deps
+  const { keepsHorizon } = deps.store
   const log = deps.log.child({ consumer: NAME })
   const now = deps.now ?? (() => performance.now())
   const idleStoreMs = options.idleStoreMs ?? 10_000
@@ -112,7 +113,7 @@ export function createOrderEventConsumer(
       }
       const horizon = createHorizon(found?.horizon ?? deps.firstHorizon ?? null)
       // Without it a database on which no event ever happens would leave nothing to go by after a lost slot.
-      horizon.reached(decided.from.commitLsn, await context.visibility.look())
+      if (keepsHorizon) horizon.reached(decided.from.commitLsn, await context.visibility.look())
       await store(context, decided.from, horizon, NOTHING)
       return { from: decided.from, horizon }
     })
@@ -139,8 +140,8 @@ export function createOrderEventConsumer(
           const setAside = await patiently('publishing domain events', signal, async () => {
             const isDue = now() - (stored?.atMs ?? -Infinity) >= idleStoreMs
             await context.visibility.wait([...derived.xids], signal)
-            if (isDue) await context.visibility.look()
-            horizon.reached(todo.to.commitLsn, context.visibility.newest())
+            if (isDue && keepsHorizon) await context.visibility.look()
+            if (keepsHorizon) horizon.reached(todo.to.commitLsn, context.visibility.newest())
             return isEmpty && !isDue ? [] : await store(context, todo.to, horizon, derived)
           })
           for (const letter of setAside) log.error({ ...letter, subject: undefined }, 'change set aside')

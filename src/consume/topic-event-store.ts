@@ -50,6 +50,8 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): EventStore {
   }
 
   return {
+    keepsHorizon: false,
+
     async read() {
       const offset = await partition.committed()
       return offset === null ? undefined : { position: deps.format(offset), horizon: null }

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Sql } from 'postgres'
 
 import { ownPostgres, testPostgres } from '../../test/support/postgres.ts'
+import { untilCommitsWait } from '../../test/support/commits-wait.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import type { History } from '../change/change-event.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
@@ -27,10 +28,7 @@ test('a transaction waits for a synchronous standby that never answers: its chan
   const visibility = createVisibility({ sql, history: await historyOf(sql) })
   await sql`alter system set synchronous_standby_names = 'nobody'`
   await sql`select pg_reload_conf()`
-  await waitFor(() => sql`select from pg_settings where name = 'synchronous_standby_names' and setting = 'nobody'`, {
-    what: 'the setting to be in effect',
-    until: (rows) => rows.length === 1,
-  })
+  await untilCommitsWait(sql)
 
   let xid = 0n
   const committing = sql.begin(async (tx) => {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ownPostgres } from '../support/postgres.ts'
 import { testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
+import { untilCommitsWait } from '../support/commits-wait.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 /**
@@ -27,12 +28,7 @@ test('what is committed and not yet visible shows nowhere, and afterwards nothin
 
   await sql`alter system set synchronous_standby_names = 'nobody'`
   await sql`select pg_reload_conf()`
-  await waitFor(
-    async () => (await sql`show synchronous_standby_names`)[0]?.['synchronous_standby_names'] === 'nobody',
-    {
-      what: 'the setting',
-    },
-  )
+  await untilCommitsWait(sql)
   const before = await sql<{ lsn: string }[]>`select pg_current_wal_flush_lsn()::text as lsn`
   const writes = [
     sql`update orders set status = 'SHIPPED' where id = ${ids.updated}`.execute(),

@@ -11,6 +11,8 @@ import type { PartitionAddress } from './partition-fetch.ts'
  */
 export interface OffsetCommits {
   add(address: PartitionAddress, offset: bigint): void
+  /** Nothing that was added for this partition is on its way any more: what comes next must not be taken back by it. */
+  withdraw(address: PartitionAddress): Promise<void>
   /** Sends what waits, now. Never rejects. */
   flush(): Promise<void>
   close(): void
@@ -41,6 +43,10 @@ export function createOffsetCommits(consumer: Consumer, log: Logger): OffsetComm
 
   return {
     add: ({ topic, partition }, offset) => void waiting.set(`${topic}-${partition}`, { topic, partition, offset }),
+    async withdraw({ topic, partition }) {
+      waiting.delete(`${topic}-${partition}`)
+      await sending
+    },
     async flush() {
       await sending
       await flush()

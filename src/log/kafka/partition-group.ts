@@ -234,6 +234,7 @@ function ownPartition(
     endOffset: () => fetch.endOffset(address),
     commit: (offset) => commits.add(address, offset),
     async commitWithin(transaction, offset) {
+      await commits.withdraw(address)
       await transaction.addConsumer(consumer)
       const { generationId, memberId, coordinatorId } = consumer
       // Of a message the client reads its place and its member, and commits the offset behind it.

@@ -110,12 +110,11 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
       format: (offset) => formatStoredPosition(history, { commitLsn: toLsn(offset), ordinal: 0 }),
       onSetAside: (letters) => announce(partition, letters),
     })
-    const consumer = createOrderEventConsumer({
-      store,
-      log: log.child({ partition: partition.name }),
-      definitions,
-      recoverMissed: async () => undefined,
-    })
+    // A commit of an offset costs next to nothing, and nothing else would come by to make it later.
+    const consumer = createOrderEventConsumer(
+      { store, log: log.child({ partition: partition.name }), definitions, recoverMissed: async () => undefined },
+      { idleStoreMs: 0 },
+    )
     return { consumer, commitsOffsets: true, close: () => producer.close().catch(() => undefined) }
   }
 
