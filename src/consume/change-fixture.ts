@@ -15,7 +15,7 @@ import type { Relation } from '../change/relation.ts'
 import type { BatchSource } from './batch.ts'
 import { createFanOut } from './fan-out.ts'
 import type { StreamContext } from './stream-consumer.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../runtime/turns.ts'
 import type { Seen, Visibility } from './visibility.ts'
 
 export const ITEMS: Relation = relationOf({

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { RefillKey } from '../cache/protocol.ts'
 import { SILENT } from '../runtime/logger.ts'
 import { createRefills } from './refills.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../runtime/turns.ts'
 
 const keys = (count: number): readonly RefillKey[] => Array.from({ length: count }, () => ({}) as RefillKey)
 

@@ -6,7 +6,6 @@ import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
 import { toRecord } from '../log/kafka/event-record.ts'
 import { toKafkaError } from '../log/kafka/kafka-error.ts'
 import type { OwnPartition } from '../log/kafka/partition-group.ts'
-import type { DomainEvent } from '../log/domain-event.ts'
 import { claimedEvents, claimEvents } from '../log/published-events.ts'
 import type { EventStore } from './event-store.ts'
 import { publishEvents } from './publish-events.ts'
@@ -14,8 +13,8 @@ import { positionOf } from './stored-position.ts'
 
 export interface TopicEventStoreDeps {
   readonly sql: Sql
-  /** Of this partition alone, with its transactional id: the next owner's ends what this one has left open. */
-  readonly producer: Producer
+  /** With a transactional id of this partition alone: each producer of it ends what those before have left open. */
+  readonly openProducer: () => Producer
   readonly partition: Pick<OwnPartition, 'name' | 'committed' | 'commit' | 'commitWithin'>
   /** The stored form of an offset. */
   readonly format: (offset: bigint) => string
@@ -24,27 +23,52 @@ export interface TopicEventStoreDeps {
   readonly onSetAside: (letters: readonly DeadLetter[]) => Promise<void>
 }
 
+export interface TopicEventStore extends EventStore {
+  close(): Promise<void>
+}
+
 /**
  * On Kafka: events and the offset behind the record that they come from are one transaction (KIP-447), so a consumer that is
  * killed in between publishes them once. What they hold is noted in PostgreSQL first: a record that the connector delivered twice is
  * one event, and the first publication counts.
  */
-export function createTopicEventStore(deps: TopicEventStoreDeps): EventStore {
-  const { sql, producer, partition, consumer } = deps
+export function createTopicEventStore(deps: TopicEventStoreDeps): TopicEventStore {
+  const { sql, partition, consumer } = deps
+  let producer: Producer | undefined
+  /** Nobody knows how the last transaction ended: ours, or that of whoever had the partition before. */
+  let isInDoubt = true
 
-  async function publish(events: readonly DomainEvent[], to: bigint): Promise<void> {
+  async function closeProducer(): Promise<void> {
+    const closing = producer
+    producer = undefined
+    await closing?.close(true).catch(() => undefined)
+  }
+
+  /** What is noted of these records goes to its topics together with the offset behind them. */
+  async function publish(from: bigint, to: bigint): Promise<void> {
+    const noted = await claimedEvents(sql, partition.name, { from, to })
+    if (noted.length === 0) {
+      partition.commit(to)
+      return
+    }
     try {
-      const transaction = await producer.beginTransaction()
-      try {
+      producer ??= deps.openProducer()
+      // The first transaction of a producer settles those before it: from here on what is committed is known.
+      const transaction = await producer.beginTransaction(WHOEVER_CAME_BEFORE)
+      const committed = isInDoubt ? await partition.committed() : null
+      const events = committed === null ? noted : noted.filter(({ recordOffset }) => recordOffset >= committed)
+      isInDoubt = true
+      if (events.length > 0) {
         await transaction.send({ messages: events.map(toRecord) })
         await partition.commitWithin(transaction, to)
         await transaction.commit()
-      } catch (error) {
-        // Its end may be unknown: the next pass begins with a new producer, which settles that, and asks what was committed.
-        await transaction.abort().catch(() => undefined)
-        throw error
+      } else {
+        await closeProducer()
+        partition.commit(to)
       }
+      isInDoubt = false
     } catch (error) {
+      await closeProducer()
       throw toKafkaError(error, `publishing events of ${partition.name}`)
     }
   }
@@ -81,14 +105,17 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): EventStore {
         )
         return [...letters, ...published.deadLetters]
       })
-      const mine = await claimedEvents(sql, partition.name, { from: fromOffset, to: toOffset })
-      if (mine.length === 0) partition.commit(toOffset)
-      else await publish(mine, toOffset)
+      await publish(fromOffset, toOffset)
       await deps.onSetAside(setAside)
       return setAside
     },
+
+    close: closeProducer,
   }
 }
+
+/** Without it `@platformatic/kafka` 2.12.1 claims to be producer 0, and is fenced off by any transaction that was before it. */
+const WHOEVER_CAME_BEFORE = { producerId: -1n, producerEpoch: -1 }
 
 function offsetOf(position: string): bigint {
   return parsePosition(position).commitLsn

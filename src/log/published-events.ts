@@ -37,13 +37,21 @@ export async function claimedEvents(
   sql: TransactionSql | Sql,
   partition: string,
   range: { readonly from: bigint; readonly to: bigint },
-): Promise<readonly DomainEvent[]> {
-  const rows = await sql<{ event_id: string; topic: string; key: string; payload: DomainEvent['payload'] }[]>`
-    select event_id, topic, key, payload from trackops.published_events
+): Promise<readonly ClaimedEvent[]> {
+  const rows = await sql<
+    { event_id: string; record_offset: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
+  >`
+    select event_id, record_offset::text, topic, key, payload from trackops.published_events
     where partition = ${partition}
       and record_offset >= ${range.from.toString()}::bigint and record_offset < ${range.to.toString()}::bigint
-    order by record_offset, event_id`
-  return rows.map((row) => ({ eventId: row.event_id, topic: row.topic, key: row.key, payload: row.payload }))
+    order by published_events.record_offset, event_id`
+  return rows.map((row) => ({
+    eventId: row.event_id,
+    recordOffset: BigInt(row.record_offset),
+    topic: row.topic,
+    key: row.key,
+    payload: row.payload,
+  }))
 }
 
 /** What is older than the topics keep their records cannot be delivered again. */

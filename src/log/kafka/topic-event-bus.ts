@@ -3,6 +3,7 @@ import type { Sql } from 'postgres'
 import { backoffDelayMs, pause } from '../../runtime/backoff.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { fromPostgres } from '../../runtime/postgres-errors.ts'
+import { createTurns, type Turns } from '../../runtime/turns.ts'
 import type { DeadLetter } from '../dead-letters.ts'
 import type { ConsumeOptions, DomainEventBus } from '../domain-event.ts'
 import { codeOf, createEventHandling, type EventHandling, type LoggedEvent, safeMessage } from '../event-handling.ts'
@@ -45,6 +46,8 @@ export function createTopicEventBus(deps: TopicEventBusDeps): DomainEventBus {
       const log = deps.log.child({ consumer: consumer.consumer, topic })
       await patiently(log, signal, () => ensureTopic(clients, topic, EVENT_PARTITIONS))
       const group = createPartitionGroup({ clients, log }, { groupId: consumer.consumer, topics: [topic] })
+      // Partitions of one receiver write the same rows: one after the other they need not wait for each other in circles.
+      const inTurn = createTurns()
       const replaying = repeatStep(
         { sql, log },
         { channel: 'trackops_domain_events', pollMs: POLL_MS, signal },
@@ -57,7 +60,7 @@ export function createTopicEventBus(deps: TopicEventBusDeps): DomainEventBus {
       await Promise.all([
         replaying,
         group.run(
-          (partition, leave) => patiently(log, leave, () => serve(handling, partition, consumer, leave)),
+          (partition, leave) => patiently(log, leave, () => serve({ ...handling, inTurn }, partition, consumer, leave)),
           signal,
         ),
       ])
@@ -102,7 +105,7 @@ async function patiently(log: Logger, signal: AbortSignal, work: () => Promise<v
 }
 
 async function serve(
-  handling: EventHandling,
+  handling: EventHandling & { readonly inTurn: Turns },
   partition: OwnPartition,
   consumer: ConsumeOptions,
   signal: AbortSignal,
@@ -121,7 +124,8 @@ async function serve(
       if (signal.aborted) return
       const batch = events.slice(at, at + BATCH_SIZE)
       const isLast = at + BATCH_SIZE >= events.length
-      await handling.handle(batch, log, isLast ? nextOffset : (batch.at(-1)?.seq ?? nextOffset), own)
+      const to = isLast ? nextOffset : (batch.at(-1)?.seq ?? nextOffset)
+      await handling.inTurn(() => handling.handle(batch, log, to, own))
     }
     partition.commit(nextOffset)
   }

@@ -10,7 +10,7 @@ import {
   type StreamConsumer,
   type StreamContext,
 } from '../../consume/stream-consumer.ts'
-import { createTurns } from '../../consume/turns.ts'
+import { createTurns } from '../../runtime/turns.ts'
 import type { KafkaClients } from '../../log/kafka/kafka-clients.ts'
 import { createPartitionGroup, type OwnPartition } from '../../log/kafka/partition-group.ts'
 import { TrackOpsError } from '../../runtime/errors.ts'

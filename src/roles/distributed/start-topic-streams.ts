@@ -100,11 +100,9 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
     }
 
   async function openEvents(partition: OwnPartition, history: History): Promise<OpenedConsumer> {
-    // Of this partition alone: whoever has it next ends what was left open, and its records are published once.
-    const producer = clients.producer(`trackops-order-event-consumer-${partition.name}`)
     const store = createTopicEventStore({
       sql: source,
-      producer,
+      openProducer: () => clients.producer(`trackops-order-event-consumer-${partition.name}`),
       partition,
       consumer: 'order-event-consumer',
       format: (offset) => formatStoredPosition(history, { commitLsn: toLsn(offset), ordinal: 0 }),
@@ -115,7 +113,7 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
       { store, log: log.child({ partition: partition.name }), definitions, recoverMissed: async () => undefined },
       { idleStoreMs: 0 },
     )
-    return { consumer, commitsOffsets: true, close: () => producer.close().catch(() => undefined) }
+    return { consumer, commitsOffsets: true, close: () => store.close() }
   }
 
   const consumers: PartitionConsumers[] = roles.flatMap((name) => {
