@@ -37,8 +37,32 @@ export function createRedisClient(url: string, options: { readonly name: string;
   return client
 }
 
-/** Connects once, or says why not. @throws TrackOpsError REDIS_UNREACHABLE */
-export async function connectRedis(client: RedisClient, url: string): Promise<void> {
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Connects once, or says why not. Its time is bounded as a whole: a server that hangs still has its connections accepted, by
+ * its kernel.
+ *
+ * @throws TrackOpsError REDIS_UNREACHABLE
+ */
+export async function connectRedis(
+  client: RedisClient,
+  url: string,
+  timeoutMs: number = CONNECT_TIMEOUT_MS,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const bound = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new TrackOpsError(
+            'REDIS_UNREACHABLE',
+            `Redis at ${withoutSecret(url)} did not answer within ${timeoutMs} ms`,
+          ),
+        ),
+      timeoutMs,
+    )
+  })
   const failed = new Promise<never>((_resolve, reject) => {
     client.once('error', (error: unknown) => {
       const cause = error instanceof Error ? error.message || error.name : 'unknown'
@@ -53,10 +77,12 @@ export async function connectRedis(client: RedisClient, url: string): Promise<vo
   connecting.catch(() => undefined)
   failed.catch(() => undefined)
   try {
-    await Promise.race([connecting, failed])
+    await Promise.race([connecting, failed, bound])
   } catch (error) {
     client.destroy()
     throw error
+  } finally {
+    clearTimeout(timer)
   }
 }
 
