@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { createLogger, type LogLevel } from '../runtime/logger.ts'
 import type { Settings } from '../runtime/settings.ts'
 import { pause } from '../runtime/backoff.ts'
-import { openDataDirectory } from './embedded/data-directory.ts'
+import { assertNotInUse, openDataDirectory } from './embedded/data-directory.ts'
 import { assertPortFree } from './embedded/local-port.ts'
 import { startEmbedded } from './embedded/start-embedded.ts'
 import type { LoadedConfig } from './load-config.ts'
@@ -48,7 +48,9 @@ export interface UpOptions {
 export async function up(options: UpOptions): Promise<void> {
   const { loaded, env, host, signal } = options
   const services = loaded.config.services ?? []
-  // Before anything is started: a taken port is the most common reason not to.
+  // Before anything is started: these are the most common reasons not to. A second `up` is told that it is one, rather than that
+  // another program has its ports.
+  assertNotInUse(options.dataDirectory)
   await assertPortFree(options.ports.console, 'the console', 'TRACKOPS_CONSOLE_PORT')
   for (const { name, port } of services) await assertPortFree(portOf(env, port), name, port.variable)
 

@@ -3,8 +3,8 @@
  * at a time: the lock names a process and when it began, since process ids are given out again.
  */
 import { execFileSync } from 'node:child_process'
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 
 import { TrackOpsError } from '../../runtime/errors.ts'
 import { removeCluster } from './postgres-cluster.ts'
@@ -24,15 +24,19 @@ const LOCK = 'lock'
 
 /**
  * Makes the folder where it is missing. `reset` removes what TrackOps put there, and nothing else: somebody may name a folder that
- * holds other things. Throws DATA_DIRECTORY_BUSY.
+ * holds other things. Throws DATA_DIRECTORY_BUSY, CONFIG_INVALID (it cannot be made or written to).
  */
 export async function openDataDirectory(
   path: string,
   options: { readonly reset?: boolean } = {},
 ): Promise<DataDirectory> {
   const directory = resolve(path)
-  mkdirSync(directory, { recursive: true })
-  acquire(directory)
+  try {
+    makeFolder(directory)
+    acquire(directory)
+  } catch (error) {
+    throw unusable(directory, error)
+  }
   const redisDirectory = join(directory, 'redis')
   const logs = join(directory, 'logs')
   try {
@@ -53,6 +57,34 @@ export async function openDataDirectory(
     logFile: (name) => join(logs, `${name}.log`),
     release: () => rmSync(join(directory, LOCK), { force: true }),
   }
+}
+
+/** Throws DATA_DIRECTORY_BUSY where another trackops runs with this folder. Nothing is made or changed. */
+export function assertNotInUse(path: string): void {
+  const directory = resolve(path)
+  let holder: string | null
+  try {
+    holder = read(join(directory, LOCK))
+  } catch {
+    return // not a folder that could be used: opening it says why
+  }
+  if (holder !== null) refuseLiving(holder, directory)
+}
+
+/** Step by step: Node's own recursive mkdir never returns where the system answers ENOENT for a folder whose parent is there, as in /proc. */
+function makeFolder(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return
+  if (dirname(directory) !== directory) makeFolder(dirname(directory))
+  mkdirSync(directory)
+}
+
+function unusable(directory: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  if (error instanceof TrackOpsError || code === undefined) return error
+  return new TrackOpsError('CONFIG_INVALID', `The data directory ${directory} (--data) cannot be used: ${code}.`, {
+    details: { directory },
+    cause: error,
+  })
 }
 
 function acquire(directory: string): void {
@@ -79,15 +111,7 @@ function acquire(directory: string): void {
 function dropStaleLock(lock: string, directory: string): void {
   const holder = read(lock)
   if (holder === null) return
-  if (isHolderAlive(holder)) {
-    throw new TrackOpsError(
-      'DATA_DIRECTORY_BUSY',
-      `Process ${holder.split(' ')[0]} uses the data directory ${directory}.`,
-      {
-        details: { directory },
-      },
-    )
-  }
+  refuseLiving(holder, directory)
   const aside = `${lock}.stale.${process.pid}`
   try {
     renameSync(lock, aside)
@@ -98,6 +122,15 @@ function dropStaleLock(lock: string, directory: string): void {
   // Somebody else may have taken over between our look and our rename: give it back.
   if (read(aside) !== holder) linkSync(aside, lock)
   unlinkSync(aside)
+}
+
+function refuseLiving(holder: string, directory: string): void {
+  if (!isHolderAlive(holder)) return
+  throw new TrackOpsError(
+    'DATA_DIRECTORY_BUSY',
+    `Process ${holder.split(' ')[0]} uses the data directory ${directory}.`,
+    { details: { directory } },
+  )
 }
 
 function isHolderAlive(holder: string): boolean {

@@ -11,7 +11,7 @@ import { makeTestDirectory, removeTestDirectory, SOFTWARE_DIRECTORY } from '../.
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { SILENT } from '../../runtime/logger.ts'
 import { createPostgresPool } from '../../runtime/postgres.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { assertNotInUse, openDataDirectory } from './data-directory.ts'
 import { freePort } from './local-port.ts'
 import { locateCluster, removeCluster } from './postgres-cluster.ts'
 import { startPostgresServer } from './postgres-server.ts'
@@ -111,6 +111,34 @@ test('a data directory has one user at a time; a lock left by the dead is taken 
   for (const stale of ['4194305 1234', `${process.pid} 1`]) {
     writeFileSync(join(directory, 'lock'), stale)
     ;(await openDataDirectory(directory)).release()
+  }
+})
+
+test('whether a data directory is in use can be asked without making or changing anything', async (t) => {
+  const directory = join(scratch(t), 'deep', 'data')
+  assertNotInUse(directory)
+  assert.ok(!existsSync(directory))
+  const opened = await openDataDirectory(directory)
+  assert.throws(() => assertNotInUse(directory), { code: 'DATA_DIRECTORY_BUSY' })
+  opened.release()
+  assertNotInUse(directory)
+})
+
+test('a data directory that cannot be made is named, with the reason', async (t) => {
+  const file = join(scratch(t), 'file')
+  writeFileSync(file, '')
+  // The last: a parent that is there, and in which nothing can be made. Node's own recursive mkdir never returns from it.
+  const places: [string, string][] = [
+    [file, 'EEXIST'],
+    [join(file, 'below'), 'ENOTDIR|EEXIST'],
+    ...(process.platform === 'linux' ? [['/proc/trackops', 'ENOENT|EACCES'] as [string, string]] : []),
+  ]
+  for (const [directory, reason] of places) {
+    assertNotInUse(directory)
+    await assert.rejects(openDataDirectory(directory), {
+      code: 'CONFIG_INVALID',
+      message: new RegExp(`The data directory ${directory} .*(${reason})`, 'u'),
+    })
   }
 })
 
