@@ -13,6 +13,7 @@ export const checkPublication: Check<DatabaseContext> = {
     const [state] = await sql<PublicationState[]>`
       select pubinsert as "hasInsert", pubupdate as "hasUpdate", pubdelete as "hasDelete", pubtruncate as "hasTruncate",
              pubviaroot as "isViaRoot",
+             current_setting('server_version_num')::int < 180000 or to_jsonb(p) ->> 'pubgencols' = 's' as "allowsStoredIdentity",
              (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from pg_publication_tables t where t.pubname = p.pubname) as published
         from pg_publication p where pubname = ${publication}`
     const [rights] = await sql<{ hasSlot: boolean; mayCreate: boolean }[]>`
@@ -30,6 +31,8 @@ export interface PublicationState {
   readonly hasTruncate: boolean
   /** Changes of partitions are told as changes of the table that they belong to. */
   readonly isViaRoot: boolean
+  /** Rows of FULL identity may hold stored generated columns: from PostgreSQL 18 on they have to be published then. */
+  readonly allowsStoredIdentity: boolean
   /** Rows of `pg_publication_tables`. */
   readonly published: readonly {
     readonly schemaname: string
@@ -68,6 +71,7 @@ export function judgePublication(
     const facts = tables.get(table)
     if (!facts || (facts.kind !== 'r' && facts.kind !== 'p')) continue
     const row = published.get(table)
+    if (!state.allowsStoredIdentity) findings.push(...judgeStoredIdentity(publication, facts))
     if (row) findings.push(...judgeRow(publication, facts, uses, row))
     else if (facts.kind === 'p' && !state.isViaRoot && facts.members.some((member) => published.has(member.name)))
       findings.push({
@@ -87,6 +91,22 @@ export function judgePublication(
       })
   }
   return findings
+}
+
+function judgeStoredIdentity(publication: string, facts: TableFacts): readonly Finding[] {
+  const stored = [...facts.columns.values()].flatMap(({ name, isGenerated, isVirtual }) =>
+    isGenerated && !isVirtual ? [name] : [],
+  )
+  if (stored.length === 0 || !facts.members.some(({ identity }) => identity === 'f')) return []
+  return [
+    {
+      id: 'publication-lacks-identity',
+      severity: 'error',
+      finding: `publication ${publication} does not publish generated columns, and the replica identity full of ${facts.name} has ${enumerate(stored)}`,
+      consequence: `Every UPDATE and DELETE of ${facts.name} fails.`,
+      mend: `alter publication ${sqlIdentifier(publication)} set (publish_generated_columns = stored);`,
+    },
+  ]
 }
 
 function judgeRow(

@@ -21,7 +21,7 @@ const IDENTITY_NAMES = { d: 'default', f: 'full', i: 'index', n: 'nothing' } as 
 export function judgeReplicaIdentity(facts: TableFacts, uses: readonly Requirement[]): readonly Finding[] {
   if (facts.kind !== 'r' && facts.kind !== 'p') return []
   return facts.members.flatMap((member): readonly Finding[] => {
-    if (member.identity === 'f') return []
+    if (member.identity === 'f') return virtual(facts, member)
     const identity = `replica identity ${IDENTITY_NAMES[member.identity]}`
     const mend = `alter table ${sqlTable(member.name)} replica identity full;`
     if (member.identityColumns.length === 0) {
@@ -38,6 +38,22 @@ export function judgeReplicaIdentity(facts: TableFacts, uses: readonly Requireme
     }
     return uses.flatMap((use) => [...weak(member, use, identity, mend), ...partial(facts, member, use, identity, mend)])
   })
+}
+
+/** FULL takes in every column, and a virtual one is never published: PostgreSQL 18 refuses each UPDATE and DELETE then. */
+function virtual(facts: TableFacts, member: MemberFacts): readonly Finding[] {
+  const columns = [...facts.columns.values()].flatMap(({ name, isVirtual }) => (isVirtual ? [name] : []))
+  if (columns.length === 0) return []
+  return [
+    {
+      id: 'replica-identity-unusable',
+      severity: 'error',
+      finding: `${member.name} has replica identity full and the virtual generated ${columns.length === 1 ? 'column' : 'columns'} ${enumerate(columns)}`,
+      consequence:
+        'While it is published, every UPDATE and DELETE of it fails; TrackOps does not publish such a table anew, and does not start.',
+      mend: `Drop the column or make it STORED; or, for a table whose views need no old values but the key's: alter table ${sqlTable(member.name)} replica identity default;`,
+    },
+  ]
 }
 
 function weak(member: MemberFacts, use: Requirement, identity: string, mend: string): readonly Finding[] {

@@ -79,6 +79,27 @@ test('a table whose updates would fail once it is published is told apart', asyn
   assert.deepEqual(await ids(), ['replica-identity-unusable', 'table-without-primary-key'])
 })
 
+test('generated columns that make every update of a published table fail are an error, and the command mends it', async (t) => {
+  const setUp = `create table public.items (id uuid primary key, owner text, status text);
+    alter table public.items replica identity full;
+    create publication {publication} for table public.items;`
+  const { look, ids, sql } = await preflightFixture(t, { setUp })
+  assert.deepEqual(await ids(), [])
+  await sql`insert into items (id) values (gen_random_uuid())`
+
+  await sql`alter table items add column loud text generated always as (upper(status)) stored`
+  await assert.rejects(sql`update items set status = 'x'`, /cannot update table/)
+  const [finding] = await look()
+  assert.deepEqual([finding?.id, finding?.severity], ['publication-lacks-identity', 'error'])
+  await sql.unsafe(finding?.mend ?? '')
+  await sql`update items set status = 'x'`
+  assert.deepEqual(await ids(), [])
+
+  await sql`alter table items add column soft text generated always as (lower(status)) virtual`
+  await assert.rejects(sql`update items set status = 'y'`, /cannot update table/)
+  assert.deepEqual(await ids(), ['replica-identity-unusable'])
+})
+
 test('columns too long to be in every change are a warning for views and an error for events', async (t) => {
   const setUp = `create table public.items (id uuid primary key, owner text, status text, extra jsonb);
     create publication {publication} for table public.items;`

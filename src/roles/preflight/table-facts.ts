@@ -27,6 +27,8 @@ export interface ColumnFacts {
   readonly typeKind: string
   readonly isArray: boolean
   readonly isGenerated: boolean
+  /** Computed when it is read, and stored nowhere (PostgreSQL 18). */
+  readonly isVirtual: boolean
   /** Long values may be stored out of line; an update that leaves such a value alone does not bring it. */
   readonly isToastable: boolean
   readonly hasDeterministicCollation: boolean
@@ -70,7 +72,7 @@ export async function readTableFacts(sql: Sql, names: readonly string[]): Promis
                      'typeKind', coalesce((select e.typtype from pg_type e where e.oid = coalesce(base.typelem, t.typelem)
                                              and coalesce(base.typcategory, t.typcategory) = 'A'), base.typtype, t.typtype),
                      'isArray', coalesce(base.typcategory, t.typcategory) = 'A',
-                     'isGenerated', a.attgenerated <> '',
+                     'isGenerated', a.attgenerated <> '', 'isVirtual', a.attgenerated = 'v',
                      'isToastable', a.attlen = -1 and a.attstorage <> 'p',
                      'hasDeterministicCollation', coalesce(l.collisdeterministic, true)) order by a.attnum), '[]')
               from pg_attribute a join pg_type t on t.oid = a.atttypid
