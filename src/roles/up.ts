@@ -1,19 +1,18 @@
 import { createWriteStream } from 'node:fs'
 
-import { createLogger, type LogLevel } from '../runtime/logger.ts'
+import { createLogger, type Logger, type LogLevel } from '../runtime/logger.ts'
 import type { Settings } from '../runtime/settings.ts'
-import { pause } from '../runtime/backoff.ts'
 import { assertNotInUse, openDataDirectory } from './embedded/data-directory.ts'
 import { assertPortFree } from './embedded/local-port.ts'
-import { startEmbedded } from './embedded/start-embedded.ts'
+import { type EmbeddedServers, startEmbedded } from './embedded/start-embedded.ts'
 import type { LoadedConfig } from './load-config.ts'
-import { NO_LOG, startLog } from './distributed/start-log.ts'
+import { NO_LOG, type StartedLog, startLog } from './distributed/start-log.ts'
 import type { KafkaConnection } from './kafka-clients.ts'
 import { CONSUMERS } from './run-roles.ts'
 import { seedDatabase } from './seed.ts'
 import { portOf } from './start-services.ts'
-import { startSystem, type System } from './system.ts'
-import { aborted, untilReady } from './until-ready.ts'
+import { startSystem } from './system.ts'
+import { aborted, tellReasons, untilReady } from './until-ready.ts'
 
 export interface UpOptions {
   readonly mode: Settings['mode']
@@ -44,9 +43,11 @@ export interface UpOptions {
   readonly signal: AbortSignal
 }
 
+const SLOW_START_MS = 10_000
+
 /** The whole system on this machine, until the signal: then everything that was started is stopped, in the reverse order. */
 export async function up(options: UpOptions): Promise<void> {
-  const { loaded, env, host, signal } = options
+  const { loaded, env, signal } = options
   const services = loaded.config.services ?? []
   // Before anything is started: these are the most common reasons not to. A second `up` is told that it is one, rather than that
   // another program has its ports.
@@ -70,32 +71,7 @@ export async function up(options: UpOptions): Promise<void> {
       if (options.seedCount > 0) await seedDatabase(loaded, servers.urls, options.seedCount)
       const changeLog = options.mode === 'distributed' ? await startLog(log, options, dataDirectory) : NO_LOG
       try {
-        const system = await startSystem(log, {
-          mode: options.mode,
-          kafka: changeLog.kafka,
-          loaded,
-          urls: servers.urls,
-          env,
-          host,
-          consolePort: options.ports.console,
-          consumers: CONSUMERS,
-          services: services.map(({ name }) => name),
-          version: options.version,
-          signal,
-        })
-        try {
-          // Its tables are there now.
-          await changeLog.connect(servers.urls.source)
-          await untilReady(system, signal)
-          if (!signal.aborted) {
-            for (const { name, url } of [...servers.started, ...changeLog.started, ...system.endpoints])
-              options.print(`${name.padEnd(18)} ${url}`)
-            options.print('trackops is ready')
-          }
-          await Promise.race([system.ended, watch(system, options), aborted(signal)])
-        } finally {
-          await system.close()
-        }
+        await serve(log, options, { servers, changeLog, logFile: dataDirectory.logFile('trackops') })
       } finally {
         await changeLog.stop()
       }
@@ -108,15 +84,45 @@ export async function up(options: UpOptions): Promise<void> {
   }
 }
 
-/** Tells people in one line when the system begins to wait for something, and when it goes on. */
-async function watch(system: System, options: UpOptions): Promise<never> {
-  let told: string | null = null
-  for (;;) {
-    await pause(1000, options.signal)
-    if (options.signal.aborted) return await new Promise<never>(() => undefined)
-    const reason = system.reason()
-    if (reason === told) continue
-    options.complain(reason ?? 'running again')
-    told = reason
+interface Around {
+  readonly servers: EmbeddedServers
+  readonly changeLog: StartedLog
+  readonly logFile: string
+}
+
+/** The system itself, until it ends or is to end. */
+async function serve(log: Logger, options: UpOptions, { servers, changeLog, logFile }: Around): Promise<void> {
+  const { loaded, env, host, signal, print, complain } = options
+  const system = await startSystem(log, {
+    mode: options.mode,
+    kafka: changeLog.kafka,
+    loaded,
+    urls: servers.urls,
+    env,
+    host,
+    consolePort: options.ports.console,
+    consumers: CONSUMERS,
+    services: (loaded.config.services ?? []).map(({ name }) => name),
+    version: options.version,
+    signal,
+  })
+  const told = new AbortController()
+  const slow = setTimeout(() => complain(`not ready yet; ${logFile} says what it waits for`), SLOW_START_MS)
+  try {
+    // Its tables are there now.
+    await changeLog.connect(servers.urls.source)
+    const telling = tellReasons(system, complain, AbortSignal.any([signal, told.signal]))
+    await untilReady(system, signal)
+    clearTimeout(slow)
+    if (!signal.aborted) {
+      for (const { name, url } of [...servers.started, ...changeLog.started, ...system.endpoints])
+        print(`${name.padEnd(18)} ${url}`)
+      print('trackops is ready')
+    }
+    await Promise.race([system.ended, telling, aborted(signal)])
+  } finally {
+    clearTimeout(slow)
+    told.abort()
+    await system.close()
   }
 }
