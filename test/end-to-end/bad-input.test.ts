@@ -128,6 +128,10 @@ test('column types that nobody has seen before, and odd names, do not stop the s
   assert.match((await redis.get(`order:entity:${row?.id}`)) ?? '', /"NaN"/)
   await sql.unsafe(`alter type mood add value 'tired'`)
   await sql.unsafe(`update orders set "Odd ""Name"" ü" = 'tired'`)
+  // Types without an equality operator: whoever updates such a column alone must be able to, and an update that changes nothing.
+  await sql.unsafe(`alter table orders add column plain json`)
+  await sql.unsafe(`update orders set plain = '{"a": 1}', x = '<a/>', pt = '(3,4)'`)
+  await sql.unsafe(`update orders set plain = plain`)
   await caughtUp(system)
   assert.equal((await statusOf(system)).deadLetters, 0)
   await assertNothingStale(system)
