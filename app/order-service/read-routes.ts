@@ -80,7 +80,22 @@ export function orderNotFound(id: string): Problem {
   return new Problem('order-not-found', `There is no order ${id}.`)
 }
 
-/** Times have a fixed width, so they compare as texts; of orders of one moment, the smaller id comes first. */
+/** Of orders of one moment, the smaller id comes first. */
 export function newestFirst(a: Document, b: Document): number {
-  return compareTexts(textOf(b.createdAt), textOf(a.createdAt)) || compareTexts(textOf(a.id), textOf(b.id))
+  return compareTimes(textOf(b.createdAt), textOf(a.createdAt)) || compareTexts(textOf(a.id), textOf(b.id))
+}
+
+/** The year is compared as a number, the rest, of one form, as text: SQL may write the year 20000, one BC, or infinity. */
+function compareTimes(a: string, b: string): number {
+  const [yearA, restA] = splitTime(a)
+  const [yearB, restB] = splitTime(b)
+  return yearA === yearB ? compareTexts(restA, restB) : yearA - yearB
+}
+
+function splitTime(text: string): readonly [year: number, rest: string] {
+  if (text === 'infinity') return [Infinity, '']
+  if (text === '-infinity') return [-Infinity, '']
+  const dash = text.indexOf('-')
+  const year = Number(text.slice(0, dash))
+  return [text.endsWith(' BC') ? -year : year, text.slice(dash)]
 }

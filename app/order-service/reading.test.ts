@@ -7,6 +7,7 @@ import { defer } from '../../test/support/defer.ts'
 import { createOrderClient, type Order, problem } from '../test-support/order-client.ts'
 import { type TestOrders, testOrders } from '../test-support/order-system.ts'
 import { suiteScope } from '../test-support/suite-scope.ts'
+import { newestFirst } from './read-routes.ts'
 
 let orders: TestOrders
 const client = createOrderClient(() => orders)
@@ -156,4 +157,24 @@ describe('the order service: reading', () => {
       assert.equal(problem(missing, 404), 'route-not-found')
     })
   })
+})
+
+test('newest first holds for times that only SQL writes', () => {
+  const newestToOldest = [
+    'infinity',
+    '20000-01-01T00:00:00.000000Z',
+    '2026-01-02T00:00:00.000000Z',
+    '0001-01-01T00:00:00.000000Z',
+    '0043-03-15 12:00:00+00 BC',
+    '0044-03-15 12:00:00+00 BC',
+    '-infinity',
+  ]
+  const sorted = newestToOldest
+    .map((createdAt) => ({ id: 'x', createdAt }))
+    .toReversed()
+    .toSorted(newestFirst)
+  assert.deepEqual(
+    sorted.map(({ createdAt }) => createdAt),
+    newestToOldest,
+  )
 })
