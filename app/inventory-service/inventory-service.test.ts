@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { before, describe, test } from 'node:test'
 
 import fc from 'fast-check'
@@ -141,6 +141,7 @@ describe('the inventory service', () => {
       { productId: 'odd', quantity: null },
       { productId: 'odd', quantity: 0 },
       { productId: 'odd', quantity: -5 },
+      { productId: randomBytes(3000).toString('hex'), quantity: 1 },
     ]) {
       const orderId = randomUUID()
       await created(orderId, [{ productId: 'odd', quantity: 1 }, item])

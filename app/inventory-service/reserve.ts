@@ -15,7 +15,8 @@ export interface Stock {
 }
 
 /**
- * `nothing`: an order without items. `impossible`: SQL may write lines that no stock can serve (no product, a quantity below one); the
+ * `nothing`: an order without items. `impossible`: SQL may write lines that no stock can serve (no product, one with a very
+ * long id, a quantity below one); the
  * order gets its answer all the same. Lines of one product are added up.
  */
 export type Wanted =
@@ -23,12 +24,17 @@ export type Wanted =
   | { readonly kind: 'impossible'; readonly reason: string }
   | { readonly kind: 'demand'; readonly demand: Demand }
 
+/** An index entry of PostgreSQL holds some 2,700 bytes, and product ids are keys here. */
+const LONGEST_PRODUCT_ID_BYTES = 2000
+
 export function wantedOf(items: unknown): Wanted {
   if (!Array.isArray(items) || items.length === 0) return { kind: 'nothing' }
   const sums = new Map<string, bigint>()
   for (const item of items as readonly unknown[]) {
     const line = lineOf(item)
     if (!line) return { kind: 'impossible', reason: 'an item has no product or no quantity of at least 1' }
+    if (Buffer.byteLength(line.productId) > LONGEST_PRODUCT_ID_BYTES)
+      return { kind: 'impossible', reason: `an item's product id has more than ${LONGEST_PRODUCT_ID_BYTES} bytes` }
     sums.set(line.productId, (sums.get(line.productId) ?? 0n) + BigInt(line.quantity))
   }
   const sorted = [...sums].toSorted(([a], [b]) => (a < b ? -1 : 1))
