@@ -323,3 +323,26 @@ test('--help names every property', async (t) => {
   assert.equal(await running.status(), 0)
   assert.match(running.text(), /unavailable\.value\.placeholder/)
 })
+
+test('what a killed tail left behind is dropped by the next; what one that runs has is not', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql.unsafe(`create table a (x int); insert into a values (1);
+    create table b (id int primary key);
+    create publication trackops_tail_0123456789ab for table a;
+    create publication trackops_tail_mine for table a`)
+  await assert.rejects(sql`update a set x = 2`, /does not have a replica identity/)
+  const first = tailOf(t, database)
+  await first.streaming()
+  assert.match(first.errors(), /trackops_tail_0123456789ab, left behind by a tail that was killed, is dropped/)
+  await sql`drop publication trackops_tail_mine`
+  await sql`update a set x = 2`
+
+  const second = tailOf(t, database)
+  await second.streaming()
+  assert.doesNotMatch(second.errors(), /left behind/)
+  await sql`insert into b values (1)`
+  await Promise.all([first.count(1), second.count(1)])
+  assert.deepEqual([await first.stop(), await second.stop()], [0, 0])
+  assert.deepEqual(await leftBehind(database), [])
+})

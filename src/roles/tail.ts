@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 
 import type { Sql } from 'postgres'
 
@@ -14,6 +14,7 @@ import { pause } from '../runtime/backoff.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { connectPostgres } from './connections.ts'
+import { claimTailName, dropLeftTailPublications } from './tail-leftovers.ts'
 import { selectSnapshot } from './tail-snapshot.ts'
 import { type CatalogTable, chooseTables, nameOf, readTables } from './tail-tables.ts'
 
@@ -45,11 +46,16 @@ const SLOT_GONE_TIMEOUT_MS = 5000
 export async function runTail(deps: TailDeps, given: TailOptions): Promise<void> {
   // A bad property is reported before any connection is made.
   parseDebeziumOptions(given.properties, { topicPrefix: 'unknown' })
-  const sql = await connectPostgres(given.databaseUrl, { applicationName: 'trackops tail', maxConnections: 3 })
-  const name = `trackops_tail_${randomBytes(6).toString('hex')}`
+  const sql = await connectPostgres(given.databaseUrl, { applicationName: 'trackops tail', maxConnections: 4 })
+  let name = ''
   let capture: Capture | null = null
   let hasPublication = false
   try {
+    const connection = await sql.reserve()
+    for (const left of await dropLeftTailPublications(sql, connection)) {
+      deps.say(`publication ${left}, left behind by a tail that was killed, is dropped`)
+    }
+    name = await claimTailName(connection)
     const [{ database } = { database: '' }] = await sql<{ database: string }[]>`select current_database() as database`
     const options = parseDebeziumOptions(given.properties, { topicPrefix: database })
     const { tables, weak } = chooseTables(await readTables(sql), options)
