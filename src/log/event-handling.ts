@@ -3,7 +3,7 @@ import type { Sql } from 'postgres'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { fromPostgres } from '../runtime/postgres-errors.ts'
+import { fromPostgres, sqlStateOf } from '../runtime/postgres-errors.ts'
 import { type DeadLetter, insertDeadLetters, markReplayed, requestedReplays } from './dead-letters.ts'
 import type { ConsumeOptions, DomainEvent } from './domain-event.ts'
 import { claimEvent, INBOX_DDL, moveInboxPosition, pruneInbox } from './inbox.ts'
@@ -161,9 +161,11 @@ export function codeOf(error: unknown): string {
   return error instanceof TrackOpsError ? error.code : 'UNKNOWN'
 }
 
-/** A stranger's error message may quote a value: keep its kind only. */
+/** A stranger's error message may quote a value: keep its kind only, and the SQLSTATE of one from PostgreSQL. */
 export function safeMessage(error: unknown): string {
   if (error instanceof TrackOpsError) return error.message
-  if (error instanceof Error) return `the handler threw ${error.name}`
+  const state = sqlStateOf(error)
+  if (error instanceof Error)
+    return `the handler threw ${error.name}${state?.length === 5 ? ` (SQLSTATE ${state})` : ''}`
   return 'the handler threw something that is not an error'
 }

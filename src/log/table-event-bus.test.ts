@@ -114,6 +114,17 @@ test('an event whose position was set back is known by its inbox row', async (t)
   await untilEffects(store, ['a', 'b', 'c'])
 })
 
+test('of an error from PostgreSQL, a dead letter has the SQLSTATE and not the message', async (t) => {
+  const { log, store } = await databases(t)
+  await insertDomainEvents(log, [event('bad')])
+  consume(t, { log, store }, async (tx) => {
+    await tx`select 'hunter2'::int`
+  })
+  await waitFor(() => position(store), { what: 'the position to pass it', until: (seq) => seq === 1n })
+  const [letter] = await listDeadLetters(log)
+  assert.equal(letter?.errorMessage, 'the handler threw PostgresError (SQLSTATE 22P02)')
+})
+
 test('L4: a poison event becomes a dead letter without its values, its effect is taken back, and the next ones are handled', async (t) => {
   const { log, store } = await databases(t)
   const lines: string[] = []
