@@ -38,7 +38,10 @@ export async function dlq(argv: string[], io: CliIo): Promise<number> {
   const [action, id, ...rest] = positionals
   if (rest.length > 0) throw new TrackOpsError('USAGE', `dlq: one letter at a time, not ${rest.length + 1}.`)
   if (action === undefined || !['list', 'show', 'replay'].includes(action)) {
-    throw new TrackOpsError('USAGE', `dlq ${action ?? ''}: expected list, show ID, replay ID or replay --all.`)
+    throw new TrackOpsError(
+      'USAGE',
+      `dlq${action === undefined ? '' : ` ${action}`}: expected list, show ID, replay ID or replay --all.`,
+    )
   }
   if (action === 'show' || (action === 'replay' && !values.all)) assertId(id, action)
   const settings = readSettings(io.env)

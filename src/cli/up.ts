@@ -18,6 +18,9 @@ With TRACKOPS_MODE=distributed also Kafka and Kafka Connect with Debezium, or th
   --data DIR   where data is kept; default .trackops/ beside trackops.config.ts
   --reset      begin anew: what earlier runs left in the data directory is removed first
   --seed N     add N sample rows before the start
+
+Ports: TRACKOPS_POSTGRES_PORT, TRACKOPS_REDIS_PORT, TRACKOPS_CONSOLE_PORT. A Redis of your own: REDIS_URL. For databases and services,
+the variables that trackops.config.ts names. Every setting: docs/configuration.md
 `
 
 export async function up(argv: string[], io: CliIo): Promise<number> {
