@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { TrackOpsError } from '../runtime/errors.ts'
-import type { ConnectionTarget } from './connection-target.ts'
+import type { ConnectionTarget } from '../runtime/connection-target.ts'
 import { createScramClient, type ScramClient } from './scram.ts'
 import { passwordMessage, saslInitialMessage, saslResponseMessage } from './frontend-messages.ts'
 

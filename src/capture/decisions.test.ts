@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { toLsn } from '../change/lsn.ts'
-import { parseDatabaseUrl } from './connection-target.ts'
+import { parseDatabaseUrl } from '../runtime/connection-target.ts'
 import { evaluateLiveness, statusIntervalFor } from './liveness.ts'
 import { codeOfSqlState, toCaptureError } from './postgres-error.ts'
 import { createProgressGate } from './progress-gate.ts'
@@ -155,7 +155,16 @@ test('a database URL is percent-decoded, has libpq’s defaults, and never shows
     database: 'my db',
     sslMode: 'require',
     rootCertificatePath: null,
+    certificatePath: null,
+    keyPath: null,
   })
+  const trusting = parseDatabaseUrl(
+    'postgres://u@h/d?sslmode=require&sslrootcert=/ca.pem&sslcert=/me.pem&sslkey=/me.key',
+  )
+  assert.deepEqual(
+    [trusting.sslMode, trusting.rootCertificatePath, trusting.certificatePath, trusting.keyPath],
+    ['verify-ca', '/ca.pem', '/me.pem', '/me.key'],
+  )
   const short = parseDatabaseUrl('postgresql://someone@db.example')
   assert.deepEqual([short.port, short.database, short.sslMode, short.password], [5432, 'someone', 'prefer', ''])
   assert.equal(parseDatabaseUrl('postgres://u@/d?host=/run/postgresql').host, '/run/postgresql')

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { TEXT_FORM_SETTINGS } from '../runtime/postgres.ts'
 import { createAuthenticator } from './authenticate.ts'
-import { connectSocket } from './connect-socket.ts'
-import { parseDatabaseUrl } from './connection-target.ts'
+import { connectSocket } from '../runtime/connect-socket.ts'
+import { parseDatabaseUrl } from '../runtime/connection-target.ts'
 import { queryMessage, startupMessage, terminateMessage } from './frontend-messages.ts'
 import { createMessageFramer } from './message-framer.ts'
 import { errorFromReport, parseServerReport, toCaptureError } from './postgres-error.ts'
@@ -50,7 +50,9 @@ interface Reply {
 export async function connectReplication(options: ConnectOptions): Promise<ReplicationConnection> {
   const target = parseDatabaseUrl(options.databaseUrl)
   const timeoutMs = options.connectTimeoutMs ?? 10_000
-  const socket = await connectSocket(target, timeoutMs)
+  const socket = await connectSocket(target, timeoutMs).catch((error: unknown) => {
+    throw toCaptureError(error, `connecting to PostgreSQL at ${target.host}:${target.port}`)
+  })
   const authenticator = createAuthenticator(target)
   const inbox = createReplicationInbox(socket)
   let serverVersion = 0

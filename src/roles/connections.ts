@@ -66,6 +66,7 @@ export async function connectPostgres(url: string, options: PostgresPoolOptions)
   try {
     sql = createPostgresPool(url, options)
   } catch (error) {
+    if (error instanceof TrackOpsError) throw error
     throw new TrackOpsError('CONFIG_INVALID', `not a PostgreSQL URL: ${withoutSecret(url)}`, { cause: error })
   }
   try {

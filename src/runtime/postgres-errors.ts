@@ -30,6 +30,8 @@ const UNREACHABLE = new Set([
 const PASSING = /^(40001|40P01|55P03|57014|53...|08...|25006)$/
 
 export function postgresErrorCode(error: unknown): ErrorCode | undefined {
+  // From the making of the connection.
+  if (error instanceof TrackOpsError) return error.code.startsWith('POSTGRES_') ? error.code : undefined
   const code = sqlStateOf(error)
   if (code === undefined) return undefined
   if (UNREACHABLE.has(code) || PASSING.test(code)) return 'POSTGRES_UNREACHABLE'

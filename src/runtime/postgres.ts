@@ -1,5 +1,10 @@
+import { Socket } from 'node:net'
+
 import type { Sql } from 'postgres'
 
+import { connectSocket } from './connect-socket.ts'
+import { CLIENT_PARAMETERS, parseDatabaseUrl } from './connection-target.ts'
+import { isLoopback } from './loopback.ts'
 import { loadMended } from './postgres-driver.ts'
 
 const { default: postgres } = await loadMended(() => import('postgres'))
@@ -25,12 +30,15 @@ export interface PostgresPoolOptions {
   readonly lockTimeoutMs?: number
 }
 
-/** Connects when first used. Notices are dropped: they belong to whoever runs SQL by hand. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** Connects when first used, encrypted as the URL's sslmode says. Notices are dropped: they belong to whoever runs SQL by hand. */
 export function createPostgresPool(url: string, options: PostgresPoolOptions): Sql {
-  return postgres(url, {
+  return postgres(withoutClientParameters(url), {
+    ...encryption(url),
     max: options.maxConnections ?? 10,
     onnotice: () => undefined,
-    connect_timeout: 10,
+    connect_timeout: CONNECT_TIMEOUT_MS / 1000,
     // Seconds. The driver's own pauses grow to 20: too long for a server that is back.
     backoff: (failures: number) => Math.min(1, 0.05 * 2 ** failures),
     connection: {
@@ -39,4 +47,35 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
       ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: options.lockTimeoutMs }),
     },
   })
+}
+
+/**
+ * The driver's own TLS takes no meaning of libpq's but `require`, so it is given sockets. A local server that nobody asked to encrypt
+ * is spared the question.
+ */
+function encryption(url: string): { readonly socket?: () => Promise<Socket>; readonly ssl?: false } {
+  if (!URL.canParse(url)) return {}
+  const target = parseDatabaseUrl(url)
+  const isAsked = new URL(url).searchParams.has('sslmode')
+  if (target.sslMode === 'disable' || (!isAsked && isLoopback(target.host))) return { ssl: false }
+  return {
+    ssl: false,
+    // Paused behind the server's answer to our question; the driver takes it as running.
+    socket: () => connectSocket(target, CONNECT_TIMEOUT_MS).then((socket) => socket.resume(), failedSocket),
+  }
+}
+
+/** The driver forgets a place in the pool whose socket was never made (3.4.9): it is given one that fails at once. */
+function failedSocket(error: Error): Socket {
+  const socket = new Socket()
+  setImmediate(() => socket.destroy(error))
+  return socket
+}
+
+/** The driver would pass them on to the server, which does not know them. */
+function withoutClientParameters(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  for (const name of CLIENT_PARAMETERS) parsed.searchParams.delete(name)
+  return parsed.href
 }

@@ -9,6 +9,16 @@ test('an empty environment gives the documented defaults', () => {
     databaseUrl: undefined,
     redisUrl: undefined,
     kafkaBrokers: undefined,
+    kafkaTls: false,
+    kafkaTlsCaFile: undefined,
+    kafkaTlsCertFile: undefined,
+    kafkaTlsKeyFile: undefined,
+    kafkaSaslMechanism: undefined,
+    kafkaSaslUsername: undefined,
+    kafkaSaslPassword: undefined,
+    redisTlsCaFile: undefined,
+    redisTlsCertFile: undefined,
+    redisTlsKeyFile: undefined,
     kafkaConnectUrl: undefined,
     captureDatabaseUrl: undefined,
     postgresPort: 54_329,
@@ -43,6 +53,8 @@ for (const [variable, value] of [
   ['TRACKOPS_HOST', 'not a host'],
   ['TRACKOPS_DEBUG', 'yes'],
   ['KAFKA_BROKERS', 'one'],
+  ['KAFKA_TLS', 'true'],
+  ['KAFKA_SASL_MECHANISM', 'GSSAPI'],
 ] as const) {
   test(`${variable}=${value} is refused, naming the variable and what was given`, () => {
     assert.throws(

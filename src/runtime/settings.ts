@@ -6,12 +6,25 @@ import { isAbsolute } from 'node:path'
 
 import { TrackOpsError } from './errors.ts'
 import type { LogLevel } from './logger.ts'
+import { type Environment, readSecret } from './secrets.ts'
+
+export type KafkaSaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
 export interface Settings {
   readonly mode: 'embedded' | 'distributed'
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly kafkaBrokers: readonly string[] | undefined
+  readonly kafkaTls: boolean
+  readonly kafkaTlsCaFile: string | undefined
+  readonly kafkaTlsCertFile: string | undefined
+  readonly kafkaTlsKeyFile: string | undefined
+  readonly kafkaSaslMechanism: KafkaSaslMechanism | undefined
+  readonly kafkaSaslUsername: string | undefined
+  readonly kafkaSaslPassword: string | undefined
+  readonly redisTlsCaFile: string | undefined
+  readonly redisTlsCertFile: string | undefined
+  readonly redisTlsKeyFile: string | undefined
   readonly kafkaConnectUrl: string | undefined
   readonly captureDatabaseUrl: string | undefined
   readonly postgresPort: number
@@ -33,7 +46,7 @@ interface Setting<T> {
   readonly doc: string
   /** As text, for the reference; undefined means that not set is a value of its own. */
   readonly default: string | undefined
-  /** May hold a password: never shown in a message. */
+  /** May hold a password: never shown in a message, and may come from a file that `<variable>_FILE` names. */
   readonly isSecret?: true
   /** In words, for the message: "a port from 1 to 65535". */
   readonly expected: string
@@ -42,12 +55,13 @@ interface Setting<T> {
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['silent', 'error', 'warn', 'info', 'debug']
+const SASL_MECHANISMS: readonly KafkaSaslMechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']
 const POSTGRES_URL = /^postgres(ql)?:$/
 const REDIS_URL = /^rediss?:$/
 const CONNECT_URL = /^https?:$/
 const URL_FORMS = new Map([
   [POSTGRES_URL, 'postgres://user:password@host:port/database'],
-  [REDIS_URL, 'redis://host:port/0'],
+  [REDIS_URL, 'redis://host:port/0, or rediss:// for TLS'],
   [CONNECT_URL, 'http://host:port'],
 ])
 
@@ -68,6 +82,44 @@ export const SETTINGS = {
     expected: 'host:port, separated by commas',
     parse: brokers,
   },
+  kafkaTls: flag(
+    'KAFKA_TLS',
+    '1: the brokers are spoken to over TLS, and their certificates and host names are checked.',
+  ),
+  kafkaTlsCaFile: file(
+    'KAFKA_TLS_CA_FILE',
+    "Authorities that the brokers' certificates are checked with; not set: the public ones.",
+  ),
+  kafkaTlsCertFile: file('KAFKA_TLS_CERT_FILE', 'Client certificate for the brokers.'),
+  kafkaTlsKeyFile: file('KAFKA_TLS_KEY_FILE', 'Its private key, without a passphrase.'),
+  kafkaSaslMechanism: {
+    variable: 'KAFKA_SASL_MECHANISM',
+    doc: 'How to log in to Kafka; not set: without a login.',
+    default: undefined,
+    expected: SASL_MECHANISMS.join(', '),
+    parse: (text) => SASL_MECHANISMS.find((mechanism) => mechanism === text) ?? null,
+  },
+  kafkaSaslUsername: {
+    variable: 'KAFKA_SASL_USERNAME',
+    doc: 'User of that login.',
+    default: undefined,
+    expected: 'a name',
+    parse: (text) => text,
+  },
+  kafkaSaslPassword: {
+    variable: 'KAFKA_SASL_PASSWORD',
+    doc: 'Password of that login.',
+    default: undefined,
+    isSecret: true,
+    expected: 'a password',
+    parse: (text) => text,
+  },
+  redisTlsCaFile: file(
+    'REDIS_TLS_CA_FILE',
+    "With rediss://: authorities that Redis's certificate is checked with; not set: the public ones.",
+  ),
+  redisTlsCertFile: file('REDIS_TLS_CERT_FILE', 'Client certificate for Redis.'),
+  redisTlsKeyFile: file('REDIS_TLS_KEY_FILE', 'Its private key, without a passphrase.'),
   kafkaConnectUrl: url(
     'KAFKA_CONNECT_URL',
     'REST API of Kafka Connect: preflight looks at the connector there. Not set: it does not.',
@@ -105,17 +157,11 @@ export const SETTINGS = {
     expected: LOG_LEVELS.join(', '),
     parse: (text) => LOG_LEVELS.find((level) => level === text) ?? null,
   },
-  debug: {
-    variable: 'TRACKOPS_DEBUG',
-    doc: '1: unexpected errors are shown with the place where they came from.',
-    default: '0',
-    expected: '1 or 0',
-    parse: (text) => (text === '1' || text === '0' ? text === '1' : null),
-  },
+  debug: flag('TRACKOPS_DEBUG', '1: unexpected errors are shown with the place where they came from.'),
 } as const satisfies { readonly [K in keyof Settings]: Setting<Exclude<Settings[K], undefined>> }
 
 /** An empty variable counts as not set. Throws CONFIG_INVALID naming the first variable that is wrong. */
-export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+export function readSettings(environment: Environment): Settings {
   const read = <K extends keyof Settings>(name: K): Settings[K] =>
     // The table proves that each parser gives its own setting's type; indexed by a type parameter, the compiler can't see it.
     valueOf(SETTINGS[name] as Setting<unknown>, environment) as Settings[K]
@@ -132,6 +178,16 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     databaseUrl: read('databaseUrl'),
     redisUrl: read('redisUrl'),
     kafkaBrokers,
+    kafkaTls: read('kafkaTls'),
+    kafkaTlsCaFile: read('kafkaTlsCaFile'),
+    kafkaTlsCertFile: read('kafkaTlsCertFile'),
+    kafkaTlsKeyFile: read('kafkaTlsKeyFile'),
+    kafkaSaslMechanism: read('kafkaSaslMechanism'),
+    kafkaSaslUsername: read('kafkaSaslUsername'),
+    kafkaSaslPassword: read('kafkaSaslPassword'),
+    redisTlsCaFile: read('redisTlsCaFile'),
+    redisTlsCertFile: read('redisTlsCertFile'),
+    redisTlsKeyFile: read('redisTlsKeyFile'),
     kafkaConnectUrl: read('kafkaConnectUrl'),
     captureDatabaseUrl: read('captureDatabaseUrl'),
     postgresPort: read('postgresPort'),
@@ -147,8 +203,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   }
 }
 
-function valueOf(setting: Setting<unknown>, environment: Readonly<Record<string, string | undefined>>): unknown {
-  const given = environment[setting.variable]
+function valueOf(setting: Setting<unknown>, environment: Environment): unknown {
+  const given = setting.isSecret ? readSecret(environment, setting.variable) : environment[setting.variable]
   const text = isSet(given) ? given : setting.default
   if (text === undefined) return undefined
   const value = setting.parse(text)
@@ -171,6 +227,20 @@ function port(variable: string, doc: string, defaultPort: number): Setting<numbe
     expected: 'a port from 1 to 65535',
     parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535 ? Number(text) : null),
   }
+}
+
+function flag(variable: string, doc: string): Setting<boolean> {
+  return {
+    variable,
+    doc,
+    default: '0',
+    expected: '1 or 0',
+    parse: (text) => (text === '1' || text === '0' ? text === '1' : null),
+  }
+}
+
+function file(variable: string, doc: string): Setting<string> {
+  return { variable, doc, default: undefined, expected: 'the path of a PEM file', parse: (text) => text }
 }
 
 function url(variable: string, doc: string, protocol: RegExp): Setting<string> {

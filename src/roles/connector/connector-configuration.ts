@@ -1,5 +1,5 @@
 import { compileViews } from '../../cache/compiled-view.ts'
-import { parseDatabaseUrl } from '../../capture/connection-target.ts'
+import { parseDatabaseUrl } from '../../runtime/connection-target.ts'
 import { TrackOpsError } from '../../runtime/errors.ts'
 import type { TrackOpsConfig } from '../define-config.ts'
 import { byTable, requirementsOf } from '../preflight/requirements.ts'

@@ -1,5 +1,5 @@
 /** Every property of the Debezium connector that TrackOps sets, once: its value, and why. docs/connector.md is made from this table. */
-import type { ConnectionTarget } from '../../capture/connection-target.ts'
+import type { ConnectionTarget } from '../../runtime/connection-target.ts'
 import type { SourceConfig } from '../define-config.ts'
 
 export interface ConnectorFacts {

@@ -1,19 +1,20 @@
-import { readFile } from 'node:fs/promises'
 import { connect, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions, getCACertificates } from 'node:tls'
 
-import { TrackOpsError } from '../runtime/errors.ts'
 import type { ConnectionTarget } from './connection-target.ts'
-import { toCaptureError } from './postgres-error.ts'
+import { TrackOpsError } from './errors.ts'
+import { readTlsFiles, tlsReason } from './tls.ts'
 
 /** `SSLRequest`: length 8, code 80877103. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
 
 /**
  * A socket to the server, encrypted as sslmode says: `prefer` takes what the server offers, `require` insists without looking at
- * the certificate, `verify-ca` and `verify-full` look (libpq's meanings).
+ * the certificate, `verify-ca` looks at its authority, `verify-full` at the host name as well (libpq's meanings). Pools and the
+ * replication connection both come through here, so that one URL means one thing.
  *
- * @throws TrackOpsError POSTGRES_UNREACHABLE, POSTGRES_REFUSED (no encryption where it is required), TIMEOUT
+ * @throws TrackOpsError POSTGRES_REFUSED (no encryption where it is required, a certificate that does not do), POSTGRES_UNREACHABLE,
+ * CONFIG_INVALID (a file that the URL names); or the socket's own error
  */
 export async function connectSocket(target: ConnectionTarget, timeoutMs: number): Promise<Socket> {
   const isUnix = target.host.startsWith('/')
@@ -33,20 +34,40 @@ export async function connectSocket(target: ConnectionTarget, timeoutMs: number)
     )
   } catch (error) {
     socket.destroy()
-    throw toCaptureError(error, `connecting to PostgreSQL at ${where(target)}`)
+    const reason = tlsReason(error, 'sslrootcert')
+    if (reason === null) throw error
+    throw new TrackOpsError('POSTGRES_REFUSED', `PostgreSQL at ${where(target)}: ${reason}`)
   }
 }
 
 async function encrypt(socket: Socket, target: ConnectionTarget, timeoutMs: number): Promise<Socket> {
   const isVerified = target.sslMode === 'verify-full' || target.sslMode === 'verify-ca'
-  const options: ConnectionOptions = { socket, rejectUnauthorized: isVerified, ALPNProtocols: ['postgresql'] }
+  const options: ConnectionOptions = {
+    ...tlsFiles(target),
+    socket,
+    rejectUnauthorized: isVerified,
+    ALPNProtocols: ['postgresql'],
+  }
   if (isIP(target.host) === 0) options.servername = target.host
   else options.host = target.host
-  if (target.rootCertificatePath !== null) options.ca = await readFile(target.rootCertificatePath)
   if (target.sslMode === 'verify-ca') options.checkServerIdentity = () => undefined
   const secure = connectTls(options)
   await untilEvent(secure, 'secureConnect', timeoutMs)
   return secure
+}
+
+/** Read at each connection, so that a renewed certificate needs no restart. */
+function tlsFiles({ rootCertificatePath, certificatePath, keyPath }: ConnectionTarget): ConnectionOptions {
+  const named = (setting: string, file: string | null) => (file === null ? undefined : { setting, file })
+  const isSystem = rootCertificatePath === 'system'
+  return {
+    ...readTlsFiles({
+      ca: isSystem ? undefined : named('sslrootcert', rootCertificatePath),
+      cert: named('sslcert', certificatePath),
+      key: named('sslkey', keyPath),
+    }),
+    ...(isSystem ? { ca: getCACertificates('system') } : {}),
+  }
 }
 
 function where(target: ConnectionTarget): string {

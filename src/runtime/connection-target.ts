@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 
-import { TrackOpsError } from '../runtime/errors.ts'
+import { TrackOpsError } from './errors.ts'
 
 export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
@@ -13,9 +13,15 @@ export interface ConnectionTarget {
   readonly password: string
   readonly database: string
   readonly sslMode: SslMode
-  /** Path of a PEM file, from `sslrootcert`. */
+  /** Path of a PEM file, or `system`, from `sslrootcert`. */
   readonly rootCertificatePath: string | null
+  /** Paths of PEM files: the client's own, from `sslcert` and `sslkey`. */
+  readonly certificatePath: string | null
+  readonly keyPath: string | null
 }
+
+/** What libpq would not pass on to the server either. */
+export const CLIENT_PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'] as const
 
 const SSL_MODES: Readonly<Record<string, SslMode>> = {
   disable: 'disable',
@@ -42,17 +48,23 @@ export function parseDatabaseUrl(databaseUrl: string): ConnectionTarget {
   }
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw invalid(`its scheme is ${url.protocol}`)
   const user = decode(url.username) || (url.searchParams.get('user') ?? userInfo().username)
-  const sslName = url.searchParams.get('sslmode') ?? 'prefer'
+  const rootCertificatePath = url.searchParams.get('sslrootcert')
+  const sslName = url.searchParams.get('sslmode') ?? (rootCertificatePath === 'system' ? 'verify-full' : 'prefer')
   const sslMode = SSL_MODES[sslName]
   if (sslMode === undefined) throw invalid(`sslmode ${sslName} is unknown`)
+  if (rootCertificatePath === 'system' && sslMode !== 'verify-full')
+    throw invalid('sslrootcert=system trusts many authorities, so it needs sslmode=verify-full')
   return {
     host: url.searchParams.get('host') ?? (decode(url.hostname).replaceAll(/^\[|\]$/g, '') || 'localhost'),
     port: Number(url.port || (url.searchParams.get('port') ?? 5432)),
     user,
     password: decode(url.password) || (url.searchParams.get('password') ?? ''),
     database: decode(url.pathname.slice(1)) || user,
-    sslMode,
-    rootCertificatePath: url.searchParams.get('sslrootcert'),
+    // As libpq has it: who names authorities wants them to be asked.
+    sslMode: sslMode === 'require' && rootCertificatePath !== null ? 'verify-ca' : sslMode,
+    rootCertificatePath,
+    certificatePath: url.searchParams.get('sslcert'),
+    keyPath: url.searchParams.get('sslkey'),
   }
 }
 
