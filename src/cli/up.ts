@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { kafkaConnection } from '../roles/kafka-connection.ts'
 import { loadConfig } from '../roles/load-config.ts'
 import { up as startAll } from '../roles/up.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
@@ -41,7 +42,7 @@ export async function up(argv: string[], io: CliIo): Promise<number> {
   const loaded = await loadConfig(configFile(io))
   await startAll({
     mode: settings.mode,
-    kafka: settings.kafkaBrokers && { brokers: settings.kafkaBrokers },
+    kafka: kafkaConnection(settings),
     kafkaConnectUrl: settings.kafkaConnectUrl,
     captureDatabaseUrl: settings.captureDatabaseUrl,
     cacheDirectory: settings.cacheDirectory,

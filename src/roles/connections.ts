@@ -5,6 +5,9 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { createPostgresPool, type PostgresPoolOptions } from '../runtime/postgres.ts'
 import { fromPostgres } from '../runtime/postgres-errors.ts'
+import { readSecret } from '../runtime/secrets.ts'
+import { readSettings } from '../runtime/settings.ts'
+import { readTlsFiles, type TlsMaterial, tlsReason } from '../runtime/tls.ts'
 import type { DatabaseConfig } from './define-config.ts'
 import type { KafkaConnection } from './kafka-clients.ts'
 import type { LoadedConfig } from './load-config.ts'
@@ -14,6 +17,8 @@ import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from
 export interface ServerUrls {
   readonly source: string
   readonly redis: string
+  /** Authorities and client certificate for a `rediss://` URL. */
+  readonly redisTls?: TlsMaterial | undefined
   /** By the names under `databases` in the configuration. */
   readonly databases: Readonly<Record<string, string>>
 }
@@ -39,7 +44,7 @@ export async function openConnections(
 ): Promise<Connections> {
   const views = compileViews(loaded.config.views, { keyPrefix: loaded.config.cache?.keyPrefix })
   const sql = await connectPostgres(urls.source, { applicationName: 'trackops', maxConnections: 4 })
-  const redis = createRedisClient(urls.redis, { name: 'trackops', log })
+  const redis = createRedisClient(urls.redis, { name: 'trackops', log, tls: urls.redisTls })
   try {
     await connectRedis(redis, urls.redis)
   } catch (error) {
@@ -77,18 +82,23 @@ export async function connectPostgres(url: string, options: PostgresPoolOptions)
     const known = fromPostgres(error, `connecting to ${withoutSecret(url)}`)
     throw known instanceof TrackOpsError
       ? known
-      : new TrackOpsError('POSTGRES_REFUSED', `cannot use ${withoutSecret(url)}`, { cause: error })
+      : new TrackOpsError('POSTGRES_REFUSED', `cannot use ${withoutSecret(url)}${why(error)}`, { cause: error })
   }
 }
 
-/** The variable's URL if it is set, else the database of that name in the embedded server. */
+function why(error: unknown): string {
+  const reason = tlsReason(error, 'sslrootcert')
+  return reason === null ? '' : `: ${reason}`
+}
+
+/** The variable's URL, or that in the file of `<variable>_FILE`, if one is set, else the database of that name in the embedded server. */
 export function databaseUrl(
   database: DatabaseConfig,
   env: NodeJS.ProcessEnv,
   embeddedPostgresPort: number,
 ): { readonly url: string; readonly isEmbedded: boolean } {
-  const given = env[database.urlVariable]
-  if (given) return { url: given, isEmbedded: false }
+  const given = readSecret(env, database.urlVariable)
+  if (given !== undefined) return { url: given, isEmbedded: false }
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${embeddedPostgresPort}/${database.embeddedName}`,
     isEmbedded: true,
@@ -104,9 +114,28 @@ export function serverUrls(
   const databases = Object.entries(loaded.config.databases ?? {}).map(
     ([name, database]) => [name, databaseUrl(database, env, ports.postgres).url] as const,
   )
+  const redis = readSecret(env, 'REDIS_URL') ?? `redis://127.0.0.1:${ports.redis}/0`
   return {
     source: databaseUrl(loaded.config.source, env, ports.postgres).url,
-    redis: env['REDIS_URL'] || `redis://127.0.0.1:${ports.redis}/0`,
+    redis,
+    redisTls: redisTls(redis, env),
     databases: Object.fromEntries(databases),
   }
+}
+
+function redisTls(url: string, env: NodeJS.ProcessEnv): TlsMaterial | undefined {
+  const { redisTlsCaFile, redisTlsCertFile, redisTlsKeyFile } = readSettings(env)
+  const named = (setting: string, file: string | undefined) => (file === undefined ? undefined : { setting, file })
+  const files = {
+    ca: named('REDIS_TLS_CA_FILE', redisTlsCaFile),
+    cert: named('REDIS_TLS_CERT_FILE', redisTlsCertFile),
+    key: named('REDIS_TLS_KEY_FILE', redisTlsKeyFile),
+  }
+  const given = files.ca ?? files.cert ?? files.key
+  if (given === undefined) return undefined
+  if (url.startsWith('rediss:')) return readTlsFiles(files)
+  throw new TrackOpsError(
+    'CONFIG_INVALID',
+    `${given.setting} is set, but REDIS_URL asks for no TLS: write rediss:// there, or unset it.`,
+  )
 }

@@ -1,8 +1,11 @@
-import { createClient } from '@redis/client'
+import { isIP } from 'node:net'
+
+import { createClient, ErrorReply } from '@redis/client'
 
 import { backoffDelayMs } from '../runtime/backoff.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { type TlsMaterial, tlsReason } from '../runtime/tls.ts'
 
 export type RedisClient = ReturnType<typeof createRedisClient>
 
@@ -10,13 +13,22 @@ export type RedisClient = ReturnType<typeof createRedisClient>
  * Reconnects for ever; commands given while there is no connection fail at once, for who waits for a cache had better ask
  * the database. `protocol` 2: replies look the same on every server back to Redis 6.
  */
-export function createRedisClient(url: string, options: { readonly name: string; readonly log: Logger }) {
+export function createRedisClient(
+  url: string,
+  options: {
+    readonly name: string
+    readonly log: Logger
+    /** Of a `rediss://` URL. */
+    readonly tls?: TlsMaterial | undefined
+  },
+) {
   const client = createClient({
     url,
     name: options.name,
     RESP: 2,
     disableOfflineQueue: true,
     socket: {
+      ...(url.startsWith('rediss:') ? { tls: true as const, ...options.tls, ...serverName(url) } : {}),
       connectTimeout: 5_000,
       keepAlive: true,
       reconnectStrategy: (retries) => backoffDelayMs(retries + 1, { firstMs: 20, maxMs: 1_000 }),
@@ -29,12 +41,24 @@ export function createRedisClient(url: string, options: { readonly name: string;
   })
   let lastError = ''
   client.on('error', (error: unknown) => {
-    const message = error instanceof Error ? error.message || error.name : 'unknown'
+    const message = reasonOf(error)
     if (message !== lastError)
       options.log.warn({ client: options.name, error: message }, 'the connection to Redis failed')
     lastError = message
   })
   return client
+}
+
+/** Where several hosts share an address, a proxy goes by it. An address is none. */
+function serverName(url: string): { readonly servername?: string } {
+  const host = new URL(url).hostname
+  return isIP(host.replaceAll(/^\[|\]$/g, '')) === 0 ? { servername: host } : {}
+}
+
+/** Of what Redis itself says about a login the first word is enough (WRONGPASS, NOAUTH, NOPERM); the rest may quote what was sent. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ErrorReply) return `it answers ${error.message.split(' ', 1)[0] ?? ''}`
+  return tlsReason(error, 'REDIS_TLS_CA_FILE') ?? (error instanceof Error ? error.message || error.name : 'unknown')
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -43,7 +67,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  * Connects once, or says why not. Its time is bounded as a whole: a server that hangs still has its connections accepted, by
  * its kernel.
  *
- * @throws TrackOpsError REDIS_UNREACHABLE
+ * @throws TrackOpsError REDIS_UNREACHABLE, REDIS_REFUSED (a login that it does not take)
  */
 export async function connectRedis(
   client: RedisClient,
@@ -65,11 +89,14 @@ export async function connectRedis(
   })
   const failed = new Promise<never>((_resolve, reject) => {
     client.once('error', (error: unknown) => {
-      const cause = error instanceof Error ? error.message || error.name : 'unknown'
+      const isRefusal = error instanceof ErrorReply
+      const what = isRefusal ? 'cannot use' : 'cannot reach'
       reject(
-        new TrackOpsError('REDIS_UNREACHABLE', `cannot reach Redis at ${withoutSecret(url)}: ${cause}`, {
-          cause: error,
-        }),
+        new TrackOpsError(
+          isRefusal ? 'REDIS_REFUSED' : 'REDIS_UNREACHABLE',
+          `${what} Redis at ${withoutSecret(url)}: ${reasonOf(error)}`,
+          { cause: error },
+        ),
       )
     })
   })
@@ -91,6 +118,7 @@ export function withoutSecret(url: string): string {
   try {
     const parsed = new URL(url)
     if (parsed.password) parsed.password = '***'
+    if (parsed.searchParams.has('password')) parsed.searchParams.set('password', '***')
     return parsed.href
   } catch {
     return 'an invalid URL'

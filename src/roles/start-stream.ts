@@ -52,7 +52,7 @@ export async function startStream(
 ): Promise<StartedStream & { readonly pipeline: Pipeline }> {
   const { log, config, urls, source, views, cache, metrics } = parts
   // A connection of their own: what consumers write in bulk must not stand before what readers ask for.
-  const redis = createRedisClient(urls.redis, { name: 'trackops-consumers', log })
+  const redis = createRedisClient(urls.redis, { name: 'trackops-consumers', log, tls: urls.redisTls })
   await connectRedis(redis, urls.redis)
   const protocol = createCacheProtocol({ redis, log }, { views })
   await protocol.load()

@@ -89,7 +89,7 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     })
     undo.push(() => own.end({ timeout: 5 }))
 
-    const redis = createRedisClient(urls.redis, { name: 'trackops-readers', log })
+    const redis = createRedisClient(urls.redis, { name: 'trackops-readers', log, tls: urls.redisTls })
     await connectRedis(redis, urls.redis)
     undo.push(async () => redis.destroy())
 

@@ -34,7 +34,7 @@ export const ERRORS = {
   },
   POSTGRES_REFUSED: {
     retry: 'manual',
-    mend: 'Check the role, its password and rights: the server answered and said no.',
+    mend: 'Check the role, its password and rights, and sslmode: the server answered and said no, or is not who it should be.',
   },
   POSTGRES_PROTOCOL: {
     retry: 'timed',
@@ -75,15 +75,17 @@ export const ERRORS = {
   },
   REDIS_REFUSED: {
     retry: 'timed',
-    mend: 'Redis answered and said no (out of memory, read-only replica, loading): see its reply.',
+    mend: 'Redis answered and said no (out of memory, read-only replica, loading; user, password or ACL): see its reply.',
   },
   KAFKA_UNREACHABLE: {
     retry: 'timed',
-    mend: 'Check that the brokers run, and that KAFKA_BROKERS, TLS and SASL are right.',
+    mend:
+      'Check that the brokers run, and that KAFKA_BROKERS, KAFKA_TLS and KAFKA_SASL_MECHANISM are what that listener wants: ' +
+      'one that closes the connection wants TLS, a login or a client certificate.',
   },
   KAFKA_REFUSED: {
     retry: 'manual',
-    mend: 'Kafka answered and said no: check the rights of the user, and the topic.',
+    mend: 'Kafka answered and said no: check user and password (KAFKA_SASL_...), the rights of the user, and the topic.',
   },
   TOPIC_MISSING: {
     retry: 'manual',

@@ -1,4 +1,5 @@
 import { TrackOpsError } from '../../runtime/errors.ts'
+import { tlsReason } from '../../runtime/tls.ts'
 
 /** What the client throws has no place in our catalogue: by what it says, and never with what was sent. */
 export function toKafkaError(error: unknown, doing: string): TrackOpsError {
@@ -25,7 +26,8 @@ function reasonsOf(error: unknown): readonly Reason[] {
   if (!(error instanceof Error)) return [{ code: undefined, message: 'something that is not an error was thrown' }]
   const within = error instanceof AggregateError ? error.errors : error.cause instanceof Error ? [error.cause] : []
   if (within.length > 0) return within.flatMap(reasonsOf)
-  return [{ code: (error as { code?: string }).code, message: error.message }]
+  const code = (error as { code?: string }).code
+  return [{ code, message: tlsReason(error, 'KAFKA_TLS_CA_FILE') ?? error.message.replace(/\.$/, '') }]
 }
 
 /** The cluster does not know the topic. The client says so in words of its own where it asked for metadata (2.12.1). */

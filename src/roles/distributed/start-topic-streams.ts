@@ -31,7 +31,7 @@ export interface TopicStreamParts extends StreamParts {
 /** Distributed: each consumer is a group of its own, on the connector's topics. */
 export async function startTopicStreams(parts: TopicStreamParts): Promise<StartedStream> {
   const { log, clients, config, urls, source, views, roles } = parts
-  const redis = createRedisClient(urls.redis, { name: 'trackops-consumers', log })
+  const redis = createRedisClient(urls.redis, { name: 'trackops-consumers', log, tls: urls.redisTls })
   await connectRedis(redis, urls.redis)
   const shared = {
     clients,

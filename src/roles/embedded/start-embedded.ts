@@ -1,5 +1,6 @@
 import type { Logger } from '../../runtime/logger.ts'
 import { createPostgresPool } from '../../runtime/postgres.ts'
+import { readSecret } from '../../runtime/secrets.ts'
 import { databaseUrl, type ServerUrls, serverUrls } from '../connections.ts'
 import type { DatabaseConfig } from '../define-config.ts'
 import type { LoadedConfig } from '../load-config.ts'
@@ -54,7 +55,7 @@ export async function startEmbedded(log: Logger, options: EmbeddedOptions): Prom
       started.push({ name: 'PostgreSQL', url: `postgres://postgres:postgres@127.0.0.1:${server.port}` })
       await createDatabases(server.port, needed)
     }
-    if (!env['REDIS_URL']) {
+    if (readSecret(env, 'REDIS_URL') === undefined) {
       const located = await redisBinary({
         softwareDirectory: dataDirectory.softwareDirectory,
         say: options.say,

@@ -87,7 +87,7 @@ export async function preflight(
       () => connectPostgres(urls.source, PREFLIGHT_POOL),
       findings,
     ),
-    open(REDIS, urls.redis, () => openRedis(urls.redis), findings),
+    open(REDIS, urls.redis, () => openRedis(urls), findings),
   ])
   for (const [name, database] of Object.entries(config.databases ?? {})) {
     const url = urls.databases[name]
@@ -122,9 +122,9 @@ function memoTables(sql: Sql, requirements: readonly Requirement[]): () => Promi
   return () => (tables ??= readTableFacts(sql, [...byTable(requirements).keys()]))
 }
 
-async function openRedis(url: string): Promise<RedisClient> {
-  const client = createRedisClient(url, { name: 'trackops-preflight', log: SILENT })
-  await connectRedis(client, url)
+async function openRedis({ redis, redisTls }: ServerUrls): Promise<RedisClient> {
+  const client = createRedisClient(redis, { name: 'trackops-preflight', log: SILENT, tls: redisTls })
+  await connectRedis(client, redis)
   return client
 }
 
