@@ -154,7 +154,7 @@ test('preflight finds nothing in a running order system', async (t) => {
   const loaded = { config: { ...config, source }, directory: '/', file: '/none' }
   const { findings, checks } = await preflight(loaded, system.urls)
   assert.deepEqual(findings, [])
-  assert.equal(checks.length, 8)
+  assert.equal(checks.length, 9)
 })
 
 test('preflight prints finding, consequence and mend, and exits 1 when something is an error', async (t) => {

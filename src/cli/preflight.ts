@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 
 import { serverUrls } from '../roles/connections.ts'
+import { kafkaConnection } from '../roles/kafka-connection.ts'
 import { loadConfig } from '../roles/load-config.ts'
 import type { Finding } from '../roles/preflight/finding.ts'
 import { preflight as lookAtEverything, type PreflightReport } from '../roles/preflight/preflight.ts'
@@ -10,8 +11,8 @@ import type { CliIo } from './io.ts'
 
 export const PREFLIGHT_USAGE = `trackops preflight [--json]
 
-Looks at everything that has to be right before changes flow: database, publication, slot, tables, views, Redis, clocks, and,
-where KAFKA_CONNECT_URL is set, the Debezium connector. All checks run; each finding comes with its consequence and the command that mends it. Nothing is changed.
+Looks at everything that has to be right before changes flow: database, publication, slot, tables, views, Redis, clocks, logins that
+travel unencrypted, and, where they are set, KAFKA_BROKERS and the Debezium connector of KAFKA_CONNECT_URL. All checks run; each finding comes with its consequence and the command that mends it. Nothing is changed.
 Exit status: 0 no error was found, 1 one was.
 `
 
@@ -34,6 +35,7 @@ export async function preflight(argv: string[], io: CliIo): Promise<number> {
     isDistributed: settings.mode === 'distributed',
     connectUrl: settings.kafkaConnectUrl,
     captureDatabaseUrl: settings.captureDatabaseUrl,
+    kafka: kafkaConnection(settings),
   })
   const isOk = report.findings.every(({ severity }) => severity !== 'error')
   io.stdout.write(values.json ? `${JSON.stringify({ ok: isOk, ...report }, null, 2)}\n` : describeReport(report))

@@ -51,10 +51,10 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
 
 /**
  * The driver's own TLS takes no meaning of libpq's but `require`, so it is given sockets. A local server that nobody asked to encrypt
- * is spared the question.
+ * is spared the question. Several hosts in one URL stay with the driver, as far as it goes.
  */
 function encryption(url: string): { readonly socket?: () => Promise<Socket>; readonly ssl?: false } {
-  if (!URL.canParse(url)) return {}
+  if (hasSeveralHosts(url)) return {}
   const target = parseDatabaseUrl(url)
   const isAsked = new URL(url).searchParams.has('sslmode')
   if (target.sslMode === 'disable' || (!isAsked && isLoopback(target.host))) return { ssl: false }
@@ -74,8 +74,12 @@ function failedSocket(error: Error): Socket {
 
 /** The driver would pass them on to the server, which does not know them. */
 function withoutClientParameters(url: string): string {
-  if (!URL.canParse(url)) return url
+  if (hasSeveralHosts(url)) return url
   const parsed = new URL(url)
   for (const name of CLIENT_PARAMETERS) parsed.searchParams.delete(name)
   return parsed.href
+}
+
+function hasSeveralHosts(url: string): boolean {
+  return !URL.canParse(url) || new URL(url).hostname.includes(',')
 }

@@ -339,7 +339,7 @@ test('servers that do not answer are one finding each, and passwords are not sho
   const loaded = { config: { ...config, databases }, directory: '/', file: '/none' }
   const { findings, checks } = await preflight(loaded, urls)
   assert.deepEqual(idsOf(findings).toSorted(), ['database-unreachable', 'postgres-unreachable', 'redis-unreachable'])
-  assert.deepEqual(checks, [])
+  assert.deepEqual(checks, ['encryption'])
   assert.doesNotMatch(JSON.stringify(findings), /secret/)
 })
 

@@ -10,12 +10,15 @@ import { SILENT } from '../../runtime/logger.ts'
 import { connectPostgres, type ServerUrls } from '../connections.ts'
 import { connectApi } from '../connector/connect-api.ts'
 import { connectorConfiguration } from '../connector/connector-configuration.ts'
+import type { KafkaConnection } from '../kafka-clients.ts'
 import type { LoadedConfig } from '../load-config.ts'
 import { connectRedis, createRedisClient, type RedisClient, withoutSecret } from '../redis-client.ts'
 import { checkCaptureRole } from './check-capture-role.ts'
 import { checkClocks } from './check-clocks.ts'
 import { checkConnector, chooseConnector, CONNECTOR_NOT_CHECKED, type ConnectContext } from './check-connector.ts'
 import { checkDebeziumTables } from './check-debezium-tables.ts'
+import { checkEncryption } from './check-encryption.ts'
+import { checkKafka } from './check-kafka.ts'
 import { checkPublication } from './check-publication.ts'
 import { checkQueryViews } from './check-query-views.ts'
 import { checkRedis } from './check-redis.ts'
@@ -49,6 +52,8 @@ export interface PreflightOptions {
   readonly connectUrl?: string | undefined
   /** As the connector is to have it; default: the source's. */
   readonly captureDatabaseUrl?: string | undefined
+  /** Not given: the brokers are not asked. */
+  readonly kafka?: KafkaConnection | undefined
   /** Default Date.now. */
   readonly now?: () => number
 }
@@ -110,6 +115,9 @@ export async function preflight(
     else if (options.isDistributed === true) findings.push(CONNECTOR_NOT_CHECKED)
     if (redis) await run(checkRedis, { redis, timeoutMs })
     if (sql && redis) await run(checkClocks, { sql, redis, timeoutMs, now })
+    const { kafka, captureDatabaseUrl } = options
+    if (kafka) await run(checkKafka, kafka)
+    await run(checkEncryption, { config, urls, captureDatabaseUrl, kafka })
   } finally {
     redis?.destroy()
     await sql?.end({ timeout: 1 })
