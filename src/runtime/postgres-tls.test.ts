@@ -1,12 +1,11 @@
 /** sslmode and its files, against a real server: what the pool makes of a URL, and what the replication connection does. */
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, copyFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { type Certificate, noOpenssl, testAuthority } from '../../test/support/certificates.ts'
+import { noOpenssl, testAuthority } from '../../test/support/certificates.ts'
 import type { TestScope } from '../../test/support/defer.ts'
-import { type OwnPostgres, ownPostgres } from '../../test/support/postgres.ts'
+import { encryptPostgres } from '../../test/support/encrypt-postgres.ts'
+import { ownPostgres } from '../../test/support/postgres.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import { connectReplication } from '../capture/replication-connection.ts'
 import { createPostgresPool } from './postgres.ts'
@@ -35,7 +34,7 @@ test(
     ] as const)
       await assertBoth(url(query), expected)
 
-    await encrypt(server, authority.issue('named', ['DNS:localhost']))
+    await encryptPostgres(server, authority.issue('named', ['DNS:localhost']))
     const untrusted = 'signed by no authority that is trusted here'
     const otherHost = "its certificate is another host's"
     const ours = `sslrootcert=${authority.certFile}`
@@ -59,7 +58,7 @@ test(
     ] as const)
       await assertBoth(given, expected)
 
-    await encrypt(server, authority.issue('addressed', ['IP:127.0.0.1']))
+    await encryptPostgres(server, authority.issue('addressed', ['IP:127.0.0.1']))
     await assertBoth(url(`sslmode=verify-full&${ours}`, '127.0.0.1'), 'encrypted')
   },
 )
@@ -67,7 +66,7 @@ test(
 test('a client certificate is shown where the URL names one', { skip }, async (t) => {
   const server = await ownPostgres(t)
   const authority = testAuthority(t)
-  await encrypt(server, authority.issue('server', ['DNS:localhost']), authority)
+  await encryptPostgres(server, authority.issue('server', ['DNS:localhost']), authority)
   const me = authority.issue('postgres')
   const url = new URL(server.url)
   url.hostname = 'localhost'
@@ -93,7 +92,7 @@ test('a pool outlives a server that could not be encrypted with: every place of 
   for (let round = 0; round < 3; round++)
     for (const answer of await Promise.allSettled(Array.from({ length: 10 }, () => sql`select 1`)))
       assert.equal(answer.status, 'rejected')
-  await encrypt(server, authority.issue('server', ['DNS:localhost']))
+  await encryptPostgres(server, authority.issue('server', ['DNS:localhost']))
   const [first, ...more] = await Promise.all(Array.from({ length: 10 }, () => sql`select pg_sleep(0.1), 1 as one`))
   assert.deepEqual([first?.[0]?.['one'], more.length], [1, 9])
   await server.kill()
@@ -138,29 +137,6 @@ async function assertBoth(url: string, expected: string): Promise<void> {
     )
     assert.ok(said.includes(expected), `${name}, ${url}: ${said}, expected ${expected}`)
   }
-}
-
-/** As an operator does it. The server reads its key only where nobody else can. */
-async function encrypt(server: OwnPostgres, certificate: Certificate, clients?: Certificate): Promise<void> {
-  const [row] = await server.sql<{ data_directory: string }[]>`show data_directory`
-  const directory = row?.data_directory ?? ''
-  const owner = statSync(directory)
-  const place = (from: string, name: string): string => {
-    const to = join(directory, name)
-    copyFileSync(from, to)
-    chownSync(to, owner.uid, owner.gid)
-    chmodSync(to, 0o600)
-    return to
-  }
-  const settings = {
-    ssl_cert_file: place(certificate.certFile, 'server.crt'),
-    ssl_key_file: place(certificate.keyFile, 'server.key'),
-    ssl_ca_file: clients ? place(clients.certFile, 'clients.crt') : '',
-    ssl: 'on',
-  }
-  for (const [name, value] of Object.entries(settings)) await server.sql.unsafe(`alter system set ${name} = '${value}'`)
-  await server.restart()
-  await waitFor(async () => (await server.sql`show ssl`)[0]?.['ssl'] === 'on', { what: 'the server to offer TLS' })
 }
 
 function pool(scope: TestScope, url: string): ReturnType<typeof createPostgresPool> {

@@ -35,7 +35,7 @@ test('docs/operations.md has every metric', async () => {
 
 test('docs/configuration.md has every environment variable', () => {
   const rows = Object.values(SETTINGS).map((setting) => [
-    `\`${setting.variable}\``,
+    'isSecret' in setting ? `\`${setting.variable}\`, \`${setting.variable}_FILE\`` : `\`${setting.variable}\``,
     setting.default === undefined ? '' : `\`${setting.default}\``,
     setting.expected,
     setting.doc,

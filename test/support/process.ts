@@ -176,7 +176,7 @@ export async function descendantsOf(pid: number): Promise<readonly number[]> {
 function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([name]) =>
-      !/^(TRACKOPS_|DATABASE_URL|INVENTORY_DATABASE_URL|REDIS_URL|KAFKA_|NODE_TEST_CONTEXT|NODE_OPTIONS)/.test(name),
+      !/^(TRACKOPS_|DATABASE_URL|INVENTORY_DATABASE_URL|REDIS_|KAFKA_|NODE_TEST_CONTEXT|NODE_OPTIONS)/.test(name),
   )
   return Object.fromEntries(kept) as Record<string, string>
 }

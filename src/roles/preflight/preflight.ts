@@ -7,6 +7,7 @@ import type { Sql } from 'postgres'
 import { compileViews } from '../../cache/compiled-view.ts'
 import { describeError, TrackOpsError } from '../../runtime/errors.ts'
 import { SILENT } from '../../runtime/logger.ts'
+import { tlsReason } from '../../runtime/tls.ts'
 import { connectPostgres, type ServerUrls } from '../connections.ts'
 import { connectApi } from '../connector/connect-api.ts'
 import { connectorConfiguration } from '../connector/connector-configuration.ts'
@@ -33,7 +34,7 @@ import { readTableFacts, type TableFacts } from './table-facts.ts'
 const DATABASE_CHECKS = [checkServer, checkTables, checkReplicaIdentity, checkPublication, checkSlot, checkQueryViews]
 
 const SOURCE = { id: 'postgres-unreachable', name: 'PostgreSQL' }
-const REDIS = { id: 'redis-unreachable', name: 'Redis', variable: 'REDIS_URL' }
+const REDIS = { id: 'redis-unreachable', name: 'Redis', variable: 'REDIS_URL', caSetting: 'REDIS_TLS_CA_FILE' }
 const CONNECT = {
   id: 'connect-unreachable',
   name: 'Kafka Connect',
@@ -160,6 +161,8 @@ interface Server {
   readonly variable: string
   /** Command that starts one of our own. */
   readonly starter?: string
+  /** Names the authorities that its certificate is checked with. Default: as PostgreSQL's URLs do. */
+  readonly caSetting?: string
 }
 
 async function open<T>(
@@ -174,7 +177,7 @@ async function open<T>(
     findings.push({
       id: server.id,
       severity: 'error',
-      finding: `cannot use ${server.name} at ${withoutSecret(url)}: ${reasonOf(error)}`,
+      finding: `cannot use ${server.name} at ${withoutSecret(url)}: ${reasonOf(error, server.caSetting ?? 'sslrootcert')}`,
       consequence: `Nothing that needs ${server.name} could be checked, and what uses it does not run.`,
       mend: `Start it (${server.starter ?? './trackops up'} starts one of its own), or set ${server.variable}.`,
     })
@@ -182,7 +185,9 @@ async function open<T>(
   }
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, caSetting: string): string {
+  const ofTls = tlsReason(error, caSetting)
+  if (ofTls !== null) return ofTls
   const cause = error instanceof TrackOpsError ? (error.cause ?? error) : error
   return cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause)
 }
