@@ -13,8 +13,8 @@ const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
  * the certificate, `verify-ca` looks at its authority, `verify-full` at the host name as well (libpq's meanings). Pools and the
  * replication connection both come through here, so that one URL means one thing.
  *
- * @throws TrackOpsError POSTGRES_REFUSED (no encryption where it is required, a certificate that does not do), POSTGRES_UNREACHABLE,
- * CONFIG_INVALID (a file that the URL names); or the socket's own error
+ * @throws TrackOpsError POSTGRES_REFUSED (no encryption where it is required), POSTGRES_UNREACHABLE (a certificate or a file that does not do, no
+ * answer); or the socket's own error
  */
 export async function connectSocket(target: ConnectionTarget, timeoutMs: number): Promise<Socket> {
   const isUnix = target.host.startsWith('/')
@@ -34,9 +34,11 @@ export async function connectSocket(target: ConnectionTarget, timeoutMs: number)
     )
   } catch (error) {
     socket.destroy()
-    const reason = tlsReason(error, 'sslrootcert')
+    const isFile = error instanceof TrackOpsError && error.code === 'CONFIG_INVALID'
+    const reason = isFile ? error.message : tlsReason(error, 'sslrootcert')
     if (reason === null) throw error
-    throw new TrackOpsError('POSTGRES_REFUSED', `PostgreSQL at ${where(target)}: ${reason}`)
+    // Certificates and their files are renewed: tried again, as whatever does not answer.
+    throw new TrackOpsError('POSTGRES_UNREACHABLE', `PostgreSQL at ${where(target)}: ${reason}`)
   }
 }
 
@@ -56,8 +58,12 @@ async function encrypt(socket: Socket, target: ConnectionTarget, timeoutMs: numb
   return secure
 }
 
-/** Read at each connection, so that a renewed certificate needs no restart. */
-function tlsFiles({ rootCertificatePath, certificatePath, keyPath }: ConnectionTarget): ConnectionOptions {
+/**
+ * Read at each connection, so that a renewed certificate needs no restart.
+ *
+ * @throws TrackOpsError CONFIG_INVALID naming parameter and file
+ */
+export function tlsFiles({ rootCertificatePath, certificatePath, keyPath }: ConnectionTarget): ConnectionOptions {
   const named = (setting: string, file: string | null) => (file === null ? undefined : { setting, file })
   const isSystem = rootCertificatePath === 'system'
   return {

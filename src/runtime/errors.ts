@@ -30,11 +30,11 @@ export const ERRORS = {
   },
   POSTGRES_UNREACHABLE: {
     retry: 'timed',
-    mend: 'Check that PostgreSQL runs and that the URL, user and password are right.',
+    mend: 'Check that PostgreSQL runs, and that the URL is right: host, user, password, sslmode and its certificates.',
   },
   POSTGRES_REFUSED: {
     retry: 'manual',
-    mend: 'Check the role, its password and rights, and sslmode: the server answered and said no, or is not who it should be.',
+    mend: 'Check the role, its password and rights, and sslmode: the server answered and said no.',
   },
   POSTGRES_PROTOCOL: {
     retry: 'timed',

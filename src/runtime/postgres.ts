@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 
 import type { Sql } from 'postgres'
 
-import { connectSocket } from './connect-socket.ts'
+import { connectSocket, tlsFiles } from './connect-socket.ts'
 import { CLIENT_PARAMETERS, parseDatabaseUrl } from './connection-target.ts'
 import { isLoopback } from './loopback.ts'
 import { loadMended } from './postgres-driver.ts'
@@ -32,7 +32,11 @@ export interface PostgresPoolOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Connects when first used, encrypted as the URL's sslmode says. Notices are dropped: they belong to whoever runs SQL by hand. */
+/**
+ * Connects when first used, encrypted as the URL's sslmode says. Notices are dropped: they belong to whoever runs SQL by hand.
+ *
+ * @throws TrackOpsError CONFIG_INVALID: the URL, or a file that it names
+ */
 export function createPostgresPool(url: string, options: PostgresPoolOptions): Sql {
   return postgres(withoutClientParameters(url), {
     ...encryption(url),
@@ -58,6 +62,8 @@ function encryption(url: string): { readonly socket?: () => Promise<Socket>; rea
   const target = parseDatabaseUrl(url)
   const isAsked = new URL(url).searchParams.has('sslmode')
   if (target.sslMode === 'disable' || (!isAsked && isLoopback(target.host))) return { ssl: false }
+  // For the error: a file that is missing now is a wrong setting, later it is one that is being renewed.
+  tlsFiles(target)
   return {
     ssl: false,
     // Paused behind the server's answer to our question; the driver takes it as running.
