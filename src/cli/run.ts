@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 
 import { serverUrls } from '../roles/connections.ts'
-import { kafkaConnection } from '../roles/kafka-connection.ts'
+import { kafkaConnectionOf } from '../roles/kafka-connection.ts'
 import { loadConfig } from '../roles/load-config.ts'
 import { runRoles } from '../roles/run-roles.ts'
 import { readSettings } from '../runtime/settings.ts'
@@ -36,7 +36,7 @@ export async function run(argv: string[], io: CliIo): Promise<number> {
   const ports = portsOf(settings)
   await runRoles({
     mode: settings.mode,
-    kafka: kafkaConnection(settings),
+    kafka: kafkaConnectionOf(settings),
     loaded,
     roles: positionals,
     urls: serverUrls(loaded, io.env, ports),

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { noOpenssl, testAuthority } from '../../test/support/certificates.ts'
 import { readSettings } from '../runtime/settings.ts'
-import { kafkaConnection } from './kafka-connection.ts'
+import { kafkaConnection, kafkaConnectionOf } from './kafka-connection.ts'
 
 const BROKERS = { KAFKA_BROKERS: 'one:9092' }
 const LOGIN = { KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512', KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'geheim' }
@@ -17,6 +17,13 @@ test('the settings for Kafka make one connection, and none without brokers', { s
   const { sasl, tls } = of({ ...BROKERS, ...LOGIN, KAFKA_TLS: '1', KAFKA_TLS_CA_FILE: authority.certFile }) ?? {}
   assert.deepEqual(sasl, { mechanism: 'SCRAM-SHA-512', username: 'u', password: 'geheim' })
   assert.match(String(tls?.ca), /BEGIN CERTIFICATE/)
+})
+
+test('the distributed mode without brokers means those of the stack on this machine', () => {
+  const of = (environment: Record<string, string>) => kafkaConnectionOf(readSettings(environment))?.brokers
+  assert.equal(of({}), undefined)
+  assert.deepEqual(of({ TRACKOPS_MODE: 'distributed', TRACKOPS_KAFKA_PORT: '1234' }), ['127.0.0.1:1234'])
+  assert.deepEqual(of(BROKERS), ['one:9092'])
 })
 
 test('half a login, or TLS that is not asked for, is refused rather than left out', () => {

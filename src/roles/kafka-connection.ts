@@ -26,6 +26,13 @@ export function kafkaConnection(settings: Settings): KafkaConnection | undefined
   return undefined
 }
 
+/** Distributed mode: the given brokers, or those of `trackops stack up` on this machine. Embedded: undefined. */
+export function kafkaConnectionOf(settings: Settings): KafkaConnection | undefined {
+  const given = kafkaConnection(settings)
+  if (settings.mode === 'embedded') return undefined
+  return given ?? { brokers: [`127.0.0.1:${settings.kafkaPort}`] }
+}
+
 function login(settings: Settings): KafkaLogin | undefined {
   const { kafkaSaslMechanism: mechanism, kafkaSaslUsername: username, kafkaSaslPassword: password } = settings
   if (mechanism !== undefined && username !== undefined && password !== undefined)
