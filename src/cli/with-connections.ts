@@ -1,5 +1,5 @@
 import { type Connections, openConnections, serverUrls } from '../roles/connections.ts'
-import { kafkaConnectionOf } from '../roles/kafka-clients.ts'
+import { kafkaConnectionOf } from '../roles/kafka-connection.ts'
 import { loadConfig } from '../roles/load-config.ts'
 import { createLogger } from '../runtime/logger.ts'
 import { readSettings } from '../runtime/settings.ts'
