@@ -32,7 +32,7 @@ import { createLogger, SILENT } from '../src/runtime/logger.ts'
 import { createPostgresPool } from '../src/runtime/postgres.ts'
 import { startTestCluster } from '../test/support/postgres-cluster.ts'
 import { testRedis } from '../test/support/redis.ts'
-import { cpuSecondsOf, type Bench, peakMemoryMb } from './measure.ts'
+import { cpuSecondsOf, cpuSecondsOfFamily, type Bench, parentOf, peakMemoryMb } from './measure.ts'
 
 const SLOT = 'drain'
 const RIVAL_SLOT = 'drain_rival'
@@ -148,20 +148,22 @@ export const drain: Bench = async ({ options, scope, print }) => {
 
   const watching = createRedisClient(redisServer.url, { name: 'bench-watch', log })
   await connectRedis(watching, redisServer.url)
-  const redisCpu = async (): Promise<number> => {
-    const info = await watching.info('cpu')
-    return Number(/used_cpu_user:([\d.]+)/.exec(info)?.[1]) + Number(/used_cpu_sys:([\d.]+)/.exec(info)?.[1])
-  }
-  const redisBefore = await redisCpu()
+  const redisPid = Number(/process_id:(\d+)/.exec(await watching.info('server'))?.[1])
+  watching.destroy()
+  const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+  const postmasterPid = parentOf(backend?.pid ?? -1)
+  const redisBefore = cpuSecondsOfFamily(redisPid)
+  const postgresBefore = cpuSecondsOfFamily(postmasterPid)
   const cpuBefore = cpuSecondsOf()
   const ours = await system()
   const seconds = await timed(() => ours.run(parseLsn(end)))
   const cpu = cpuSecondsOf() - cpuBefore
+  const redisCpu = cpuSecondsOfFamily(redisPid) - redisBefore
+  const postgresCpu = cpuSecondsOfFamily(postmasterPid) - postgresBefore
   print(
     `trackops         ${seconds.toFixed(2)} s (${Math.round(changes / seconds)} changes/s, ${cpu.toFixed(2)} s of CPU in this process, ${ours.processed()} changes, peak ${peakMemoryMb()} MB)`,
   )
-  print(`                 Redis used ${((await redisCpu()) - redisBefore).toFixed(2)} s of CPU`)
-  watching.destroy()
+  print(`                 CPU: Redis ${redisCpu.toFixed(2)} s, PostgreSQL ${postgresCpu.toFixed(2)} s`)
   await ours.close()
   return { changes, rivalSeconds, seconds, ratio: rivalSeconds === null ? null : seconds / rivalSeconds }
 }

@@ -1,4 +1,6 @@
 /** What benchmarks share: their options, and what a process has used. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+
 import type { TestScope } from '../test/support/defer.ts'
 
 export type Bench = (context: BenchContext) => Promise<unknown>
@@ -22,4 +24,32 @@ export function cpuSecondsOf(): number {
 
 export function peakMemoryMb(): number {
   return Math.round(process.resourceUsage().maxRSS / 1024)
+}
+
+/** CPU of a process, of its children, and of those of them that have ended. NaN where there is no /proc. */
+export function cpuSecondsOfFamily(pid: number): number {
+  const TICKS_PER_SECOND = 100
+  let ticks = 0
+  for (const id of existsSync('/proc/self/stat') ? readdirSync('/proc') : []) {
+    const stat = /^\d+$/.test(id) ? statOf(Number(id)) : undefined
+    if (stat && (Number(id) === pid || stat.parent === pid)) ticks += stat.ticks
+  }
+  return ticks === 0 ? Number.NaN : ticks / TICKS_PER_SECOND
+}
+
+export function parentOf(pid: number): number {
+  return statOf(pid)?.parent ?? -1
+}
+
+/** proc(5): fields from the third on, as the second is a name in parentheses, which may hold spaces. */
+function statOf(pid: number): { readonly parent: number; readonly ticks: number } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const [user, system, endedUser, endedSystem] = fields.slice(11, 15).map(Number)
+    const ticks = (user ?? 0) + (system ?? 0) + (endedUser ?? 0) + (endedSystem ?? 0)
+    return { parent: Number(fields[1]), ticks }
+  } catch {
+    return undefined // It has ended.
+  }
 }
