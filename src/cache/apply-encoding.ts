@@ -1,4 +1,4 @@
-import { lsnToFixedHex } from '../change/lsn.ts'
+import { type Lsn, LSN_ZERO, lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { type CompiledView, ttlOf } from './compiled-view.ts'
 import type { KeyOperation } from './key-operation.ts'
@@ -24,7 +24,7 @@ export function encodeBatch(
   const keys: string[] = []
   const args: string[] = []
   const seen = new Set<string>()
-  const positionOf = (operation: KeyOperation): string => (role === 'both' ? '' : operation.position)
+  const stampOf = createStamps()
 
   for (const operation of operations) {
     const { view, key, action } = operation
@@ -38,22 +38,22 @@ export function encodeBatch(
       viewKeys.push(options.keys.viewFence(view.name))
       viewArgs.push(view.code, KINDS[view.kind], POLICIES[view.view.warm])
     }
-    const lsn = lsnToFixedHex(operation.lsn)
     keys.push(key)
     const letter = letterOf(operation)
-    args.push(letter, number, lsn, positionOf(operation), operation.xids.join(','))
-    if (action.kind === 'value' && letter === 'v') {
-      args.push(
-        String(ttlOf(view.view, options.random)),
-        versioned(action.document, eventVersion(view.code, lsn, operation.xids)),
-      )
-    } else if (action.kind === 'members' && letter === 'l') {
-      args.push(String(ttlOf(view.view, options.random)), String(action.members.length))
+    const ttl = letter === 'v' || letter === 'l' ? ttlOf(view.view, options.random) : ''
+    const count = action.kind === 'members' && letter === 'l' ? action.members.length : ''
+    const stamp = stampOf(operation)
+    args.push(`${letter}${number};${ttl};${count}`, role === 'both' ? stamp : `${stamp}|${operation.position}`)
+    if (action.kind === 'value' && letter === 'v') args.push(versioned(action.document, eventVersion(view.code, stamp)))
+    else if (action.kind === 'members' && letter === 'l') {
       for (const member of action.members) {
-        const memberLsn = lsnToFixedHex(member.lsn)
-        const document =
-          member.document === null ? '' : versioned(member.document, eventVersion(view.code, memberLsn, member.xids))
-        args.push(member.field, memberLsn, member.xids.join(','), document)
+        const memberStamp = stampOf(member)
+        const { field, document } = member
+        args.push(
+          field,
+          memberStamp,
+          document === null ? '' : versioned(document, eventVersion(view.code, memberStamp)),
+        )
       }
     }
   }
@@ -81,9 +81,32 @@ function letterOf({ view, action }: KeyOperation): string {
   }
 }
 
-function eventVersion(code: string, lsn: string, xids: readonly bigint[]): string {
-  return `${code}|e|${lsn}|${xids.at(-1) ?? 0n}`
+interface Stamped {
+  readonly lsn: Lsn
+  readonly xids: readonly bigint[]
 }
+
+/** `<lsn>|<xids>`. One change is several operations, one after the other: their stamp is written once. */
+function createStamps(): (stamped: Stamped) => string {
+  let last: Stamped = { lsn: LSN_ZERO, xids: [] }
+  let text = `${lsnToFixedHex(LSN_ZERO)}|`
+  return (stamped) => {
+    const { lsn, xids } = stamped
+    if (last.lsn !== lsn || last.xids.length !== xids.length || !last.xids.every((xid, nr) => xid === xids[nr])) {
+      last = stamped
+      text = `${lsnToFixedHex(lsn)}|${xids.join(',')}`
+    }
+    return text
+  }
+}
+
+/** Of the stamp's transactions the last one made it. */
+function eventVersion(code: string, stamp: string): string {
+  const comma = stamp.lastIndexOf(',')
+  return `${code}|e|${comma === -1 ? stamp : `${stamp.slice(0, LSN_DIGITS + 1)}${stamp.slice(comma + 1)}`}`
+}
+
+const LSN_DIGITS = 16
 
 /** The version goes first, by hand: JSON.stringify would put names that look like numbers before it. */
 export function versioned(document: string, version: string): string {

@@ -49,7 +49,7 @@ const SETTLE: Readonly<Record<'lease' | 'passed' | 'ends', Mutant>> = {
 
 const NOTE: Mutant = {
   name: 'changes are not noted in leases',
-  edits: [{ from: 'if lease then note(sideKeys[n - 3], lease, xids) end', to: '' }],
+  edits: [{ from: 'if lease then note(sideKey(i, LEASE), lease, xids) end', to: '' }],
 }
 
 const READS: Mutant = {
@@ -88,7 +88,7 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
   { ...READS, rule: 'snap', options: {} },
   {
     name: 'the invalidator raises no fence',
-    edits: [{ from: 'raiseFence(sideKeys[n - 2], fence, lsn, position, isRemoved)', to: '' }],
+    edits: [{ from: 'raiseFence(sideKey(i, FENCE), fence, lsn, position, isRemoved)', to: '' }],
     rule: 'fence',
     options: {},
   },

@@ -6,12 +6,12 @@
 --       3 the position that the warmer continues from (roles w and b)
 --       4 the position that this call reaches: <history>|<text that sorts>
 --       5 V, then for each view: code, kind (s row, h list, q query), policy (a all, c cached, n none)
---       then for each operation, one for a key:
---         kind, view (1..V), greatest lsn, last position (without the history), xids (comma separated)
---         v, ttl s, document   the row's last state      g  the row is gone      i  invalidate, no more
+--       then for each operation, one for a key: <kind><view, 1..V>;<ttl s>;<n>, stamp, and what its kind needs
+--         v  document          the row's last state      g  the row is gone      i  invalidate, no more
 --         r  invalidate and fill anew (policy all: whatever was there; cached: if it was there)
 --         p  no change: fill if it is not there (a snapshot row)
---         l, ttl s, n, n times (member, lsn, xids, document or '' for gone)   members of a list
+--         l  n times (member, <lsn>|<xids>, document or '' for gone)   members of a list
+--       A stamp: <greatest lsn>|<xids, comma separated>, in roles i and w |<last position, without the history> behind it
 -- Reply 1, then the numbers (1..) of the operations whose keys are to be filled; or 0, both stored positions ('' for none):
 --       then nothing was written.
 --
@@ -40,13 +40,73 @@ end
 
 local firstKey = 2 + viewCount
 local count = #KEYS - firstKey
-local sideKeys = {}
-for i = 1, count do
-  local tag = '{' .. KEYS[firstKey + i] .. '}:'
-  local n = 4 * i
-  sideKeys[n - 3], sideKeys[n - 2], sideKeys[n - 1], sideKeys[n] = tag .. 'lease', tag .. 'fence', tag .. 'answered', tag .. 'absent'
+
+-- Most operations of a call begin with the same few texts.
+local forms = {}
+local function formOf(text)
+  local form = forms[text]
+  if not form then
+    local kind, view, ttl, members = match(text, '^(%a)(%d+);(%d*);(%d*)$')
+    form = { kind = kind, view = views[view], ttl = ttl, members = tonumber(members) }
+    forms[text] = form
+  end
+  return form
 end
-local side = getMany(sideKeys)
+
+local LEASE, FENCE, ANSWERED, ABSENT = '}:lease', '}:fence', '}:answered', '}:absent'
+local function sideKey(i, suffix) return '{' .. KEYS[firstKey + i] .. suffix end
+
+-- The values of these operations' keys, or of keys beside them: by number, false for none.
+local function look(numbers, suffix)
+  local keys, found = {}, {}
+  for n, i in ipairs(numbers) do keys[n] = suffix and sideKey(i, suffix) or KEYS[firstKey + i] end
+  for n, value in ipairs(getMany(keys)) do found[numbers[n]] = value end
+  return found
+end
+
+-- What is not looked up costs nothing, and a lookup is most of what a key costs. So only what can matter is looked for:
+--   a fence, unless one call serves both consumers and they stood at the same place: then the warmer has passed all there are
+--   an absence, unless the key has a value: who stores one ends the other, in the same call
+--   a mark, only where a value is about to be created
+local starts, changes, rows, absents, creations, lists = {}, {}, {}, {}, {}, {}
+for i = 1, count do
+  local form = formOf(ARGV[at])
+  starts[i] = at
+  at = at + 2
+  if form.kind ~= 'p' then changes[#changes + 1] = i end
+  if form.kind == 'v' then
+    rows[#rows + 1] = i
+    at = at + 1
+  else
+    absents[#absents + 1] = i
+    if form.kind == 'l' then
+      lists[#lists + 1] = i
+      at = at + 3 * form.members
+    end
+  end
+end
+local leases = look(changes, LEASE)
+local areTogether = role == 'b' and storedWarmer ~= '' and storedInvalidator == storedWarmer
+local fences = areTogether and {} or look(changes, FENCE)
+local texts = look(rows)
+for _, i in ipairs(rows) do
+  if not texts[i] then
+    absents[#absents + 1] = i
+    if role ~= 'i' then creations[#creations + 1] = i end
+  end
+end
+local absences = look(absents, ABSENT)
+local marks = look(creations, ANSWERED)
+
+-- Of a `cached` view few lists are there: one question tells it of sixteen.
+local missing = {}
+for from = 1, #lists, 16 do
+  local keys = {}
+  for n = from, math.min(from + 15, #lists) do keys[#keys + 1] = KEYS[firstKey + lists[n]] end
+  if redis.call('EXISTS', unpack(keys)) == 0 then
+    for n = from, from + #keys - 1 do missing[lists[n]] = true end
+  end
+end
 
 -- The warmer's position, if it is one of this history: others cannot be compared, and count as not passed.
 local history = match(reached, '^(.*|)') or ''
@@ -78,7 +138,7 @@ end
 local function applyMembers(key, entry, from, members)
   local hasChanged = false
   for _ = 1, members do
-    local member, lsn, xids, document = ARGV[from], ARGV[from + 1], ARGV[from + 2], ARGV[from + 3]
+    local member, lsn, xids, document = ARGV[from], sub(ARGV[from + 1], 1, 16), sub(ARGV[from + 1], 18), ARGV[from + 2]
     if not areAllVisible(xids, entry.snapshot) then
       local present = redis.call('HGET', key, member)
       local version = present and match(present, '^{"_v":"([^"]*)"')
@@ -92,7 +152,7 @@ local function applyMembers(key, entry, from, members)
         hasChanged = true
       end
     end
-    from = from + 4
+    from = from + 3
   end
   return hasChanged
 end
@@ -100,30 +160,28 @@ end
 local reply = { 1 }
 
 for i = 1, count do
-  local key = KEYS[firstKey + i]
-  local kind, view, lsn, position, xids = ARGV[at], views[ARGV[at + 1]], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local ttl, document, members, firstMember
-  at = at + 5
-  if kind == 'v' then
-    ttl, document = ARGV[at], ARGV[at + 1]
-    at = at + 2
-  elseif kind == 'l' then
-    ttl, members, firstMember = ARGV[at], tonumber(ARGV[at + 1]), at + 2
-    at = firstMember + 4 * members
-  end
-  local n = 4 * i
-  local lease, fence, answered, absent = side[n - 3], side[n - 2], side[n - 1], side[n]
+  local key, form, stamp = KEYS[firstKey + i], formOf(ARGV[starts[i]]), ARGV[starts[i] + 1]
+  local kind, view, ttl = form.kind, form.view, form.ttl
+  local lsn, xids, position = sub(stamp, 1, 16), sub(stamp, 18), ''
+  if role ~= 'b' then xids, position = match(xids, '^(.*)|(.*)$') end
+  local lease, fence, answered, absent = leases[i], fences[i], marks[i], absences[i]
 
   if kind == 'p' then
     if role ~= 'i' and not absent and redis.call('EXISTS', key) == 0 then reply[#reply + 1] = i end
   else
-    if lease then note(sideKeys[n - 3], lease, xids) end
+    if lease then note(sideKey(i, LEASE), lease, xids) end
     if absent and isOlder(entryOf(absent), lsn, xids) then
-      redis.call('UNLINK', sideKeys[n])
+      redis.call('UNLINK', sideKey(i, ABSENT))
       absent = false
     end
     local entry
-    if view.kind == 'h' then entry = listEntry(key) else entry = documentEntry(key) end
+    if texts[i] then
+      entry = entryOfText(texts[i])
+    elseif view.kind == 'h' then
+      if not missing[i] then entry = listEntry(key) end
+    elseif not (kind == 'v' and view.policy == 'a' and role ~= 'i') then -- then whatever a stranger put there is replaced
+      entry = documentEntry(key)
+    end
 
     if role == 'i' then
       local hasWarmerPassed = warmerPosition ~= '' and warmerPosition >= position
@@ -135,7 +193,7 @@ for i = 1, count do
       end
       -- Where no change creates an entry, a fence only tells the warmer that one was there.
       if not hasWarmerPassed and ((view.policy == 'a' and view.kind == 's') or (view.policy ~= 'n' and (isRemoved or fence))) then
-        raiseFence(sideKeys[n - 2], fence, lsn, position, isRemoved)
+        raiseFence(sideKey(i, FENCE), fence, lsn, position, isRemoved)
       end
     else
       local isFenced, isFencePassed, wasThere = false, false, false
@@ -147,6 +205,7 @@ for i = 1, count do
       end
       local isForeign = entry ~= nil and entry.code ~= view.code
       if kind == 'v' then
+        local document = ARGV[starts[i] + 2]
         if entry then
           if isOlder(entry, lsn, xids) then
             redis.call('SETEX', key, ttl, document)
@@ -166,7 +225,7 @@ for i = 1, count do
         elseif isForeign or not entry.snapshot then
           redis.call('UNLINK', key)
           reply[#reply + 1] = i
-        elseif applyMembers(key, entry, firstMember, members) then
+        elseif applyMembers(key, entry, starts[i] + 2, form.members) then
           redis.call('EXPIRE', key, ttl)
         end
       else -- g, i, r
@@ -180,7 +239,7 @@ for i = 1, count do
           reply[#reply + 1] = i
         end
       end
-      if isFencePassed then redis.call('UNLINK', sideKeys[n - 2]) end
+      if isFencePassed then redis.call('UNLINK', sideKey(i, FENCE)) end
     end
   end
 end

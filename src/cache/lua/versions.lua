@@ -47,17 +47,23 @@ local function entryOf(version)
   return {}
 end
 
--- The entry at a key that holds a document; nil if there is none. Whatever a stranger put there is an entry that is older.
--- Entries from changes are the common case, and their parts stand at fixed places: {"_v":"cccccccc|e|llllllllllllllll|x...
-local function documentEntry(key)
-  local head = redis.pcall('GETRANGE', key, 0, 34)
-  if head == '' then return nil end
-  if type(head) ~= 'string' or sub(head, 1, 7) ~= '{"_v":"' then return {} end
-  if sub(head, 16, 18) == '|e|' and sub(head, 35, 35) == '|' then
-    return { code = sub(head, 8, 15), lsn = sub(head, 19, 34) }
+-- The entry of a document. Whatever a stranger put there is an entry that is older. Entries from changes are the common case,
+-- and their parts stand at fixed places: {"_v":"cccccccc|e|llllllllllllllll|x...
+local function entryOfText(text)
+  if sub(text, 1, 7) ~= '{"_v":"' then return {} end
+  if sub(text, 16, 18) == '|e|' and sub(text, 35, 35) == '|' then
+    return { code = sub(text, 8, 15), lsn = sub(text, 19, 34) }
   end
-  local version = match(redis.call('GET', key), '^{"_v":"([^"]*)"')
+  local version = match(text, '^{"_v":"([^"]*)"')
   return version and entryOf(version) or {}
+end
+
+-- The entry at a key that holds a document, nil if there is none, without reading all of it where that is not needed.
+local function documentEntry(key)
+  local head = redis.pcall('GETRANGE', key, '0', '34')
+  if head == '' then return nil end
+  if type(head) ~= 'string' then return {} end
+  return entryOfText(sub(head, 16, 18) == '|e|' and head or redis.call('GET', key))
 end
 
 -- The transaction of an entry that a change made.
