@@ -21,6 +21,9 @@ export interface LargeTransaction {
   close(): void
 }
 
+/** About one call of the cache's: what is held beyond that is memory that the garbage collector copies, over and over. */
+const PIECE_CHANGES = 250
+
 export function createLargeTransaction(
   first: TransactionPiece,
   relations: ReadonlyMap<number, Relation>,
@@ -30,6 +33,7 @@ export function createLargeTransaction(
   const lastChanges = createLastChanges()
   const before = new Map(relations)
   const described: Relation[] = []
+  const pieceChanges = Math.min(options.assembler.maxChanges ?? PIECE_CHANGES, PIECE_CHANGES)
   const isSuperseded = (change: ChangeEvent): boolean | undefined => lastChanges.isSuperseded(change)
   for (const change of first.changes) lastChanges.note(change)
 
@@ -44,10 +48,15 @@ export function createLargeTransaction(
     },
 
     *pieces() {
-      yield { ...first, changes: first.changes.map((change) => withVerdict(change, isSuperseded)) }
       const { transaction, changes } = first
+      for (let from = 0; from < changes.length; from += pieceChanges) {
+        const some = changes.slice(from, from + pieceChanges)
+        const bytes = (first.bytes * some.length) / changes.length
+        yield { ...first, changes: some.map((change) => withVerdict(change, isSuperseded)), bytes }
+      }
       const assembler = createTransactionAssembler({
         ...options.assembler,
+        maxChanges: pieceChanges,
         previousCommitEndLsn: transaction.previousCommitEndLsn,
         within: { transaction, ordinal: changes.at(-1)?.position.ordinal ?? 0, relations: before },
         isSuperseded,

@@ -125,16 +125,16 @@ function identityOf(row: RowImage): readonly [high: number, low: number] {
   const { relation, texts } = row
   let high = Math.imul(OTHER_OFFSET ^ relation.oid, FNV_PRIME)
   let low = Math.imul(FNV_OFFSET ^ relation.oid, FNV_PRIME)
-  const mix = (code: number): void => {
-    high = Math.imul(high ^ code, FNV_PRIME)
-    high ^= high >>> 15
-    low = Math.imul(low ^ code, FNV_PRIME)
+  for (const index of relation.keyColumns.length > 0 ? relation.keyColumns : texts.keys()) {
+    const text = texts[index]
+    const length = typeof text === 'string' ? text.length : 0
+    for (let at = -1; at < length; at++) {
+      const code =
+        at >= 0 ? (text ?? '').charCodeAt(at) : text === null ? 0x10000 : text === undefined ? 0x10001 : 0x10002
+      high = Math.imul(high ^ code, FNV_PRIME)
+      high ^= high >>> 15
+      low = Math.imul(low ^ code, FNV_PRIME)
+    }
   }
-  const add = (text: string | null | undefined): void => {
-    mix(text === null ? 0x10000 : text === undefined ? 0x10001 : 0x10002)
-    if (typeof text === 'string') for (let at = 0; at < text.length; at++) mix(text.charCodeAt(at))
-  }
-  if (relation.keyColumns.length > 0) for (const index of relation.keyColumns) add(texts[index])
-  else for (const text of texts) add(text)
   return [high >>> 0, low >>> 0]
 }
