@@ -10,14 +10,16 @@ export interface StoredEvent extends DomainEvent {
 /** Events that were published before are left as they are: the first publication counts. Returns how many were new. */
 export async function insertDomainEvents(tx: TransactionSql | Sql, events: readonly DomainEvent[]): Promise<number> {
   if (events.length === 0) return 0
+  // JSON arrays rather than PostgreSQL's, which the driver escapes a character at a time; JSON has no line feed in it.
+  const texts = (of: (event: DomainEvent) => string): string => JSON.stringify(events.map(of))
   const inserted = await tx`
     insert into trackops.domain_events (event_id, topic, key, payload)
     select event_id, topic, key, payload::jsonb
-    from unnest(
-      ${events.map((event) => event.eventId)}::text[],
-      ${events.map((event) => event.topic)}::text[],
-      ${events.map((event) => event.key)}::text[],
-      ${events.map((event) => JSON.stringify(event.payload))}::text[]
+    from rows from (
+      jsonb_array_elements_text(${texts((event) => event.eventId)}::text::jsonb),
+      jsonb_array_elements_text(${texts((event) => event.topic)}::text::jsonb),
+      jsonb_array_elements_text(${texts((event) => event.key)}::text::jsonb),
+      string_to_table(${events.map((event) => JSON.stringify(event.payload)).join('\n')}, E'\\n')
     ) with ordinality as given (event_id, topic, key, payload, nr)
     order by nr
     on conflict (event_id) do nothing`
