@@ -101,12 +101,23 @@ export function createDrafts(): Drafts {
           touch(view, draft.key, change, draft.action).action = { kind: 'invalidate', refill: false }
       }
     },
-    operations: (formatPosition) =>
-      Array.from(drafts.values(), ({ action, position, ...draft }) => ({
-        ...draft,
-        position: formatPosition(position),
-        action: action.kind === 'members' ? { kind: 'members', members: [...action.members.values()] } : action,
-      })),
+    operations(formatPosition) {
+      // One change is several operations, one after the other.
+      let last: Position | undefined
+      let text = ''
+      return Array.from(drafts.values(), ({ view, key, lsn, position, xids, action }) => {
+        if (position !== last) text = formatPosition(position)
+        last = position
+        return {
+          view,
+          key,
+          lsn,
+          position: text,
+          xids,
+          action: action.kind === 'members' ? { kind: 'members', members: [...action.members.values()] } : action,
+        }
+      })
+    },
   }
 }
 

@@ -265,7 +265,7 @@ function keyOf(view: CompiledRowView | CompiledListView, image: RowImage): strin
   for (const column of view.template.parameters) {
     const text = columnText(image, column)
     if (text === undefined || text === null) return text
-    texts.push(canonicalText(typeName(image.relation, column), text))
+    texts.push(keyText(image.relation, column, text))
   }
   return view.template.format(texts)
 }
@@ -278,9 +278,7 @@ function isSameKey(view: CompiledRowView | CompiledListView, before: RowImage, a
 
 function fieldOf(view: CompiledListView, image: RowImage): string | null | undefined {
   const text = columnText(image, view.view.member)
-  return text === undefined || text === null
-    ? text
-    : memberField(canonicalText(typeName(image.relation, view.view.member), text))
+  return text === undefined || text === null ? text : memberField(keyText(image.relation, view.view.member, text))
 }
 
 function identifying(view: CompiledRowView | CompiledListView): readonly string[] {
@@ -311,16 +309,18 @@ function withUnchanged(after: RowImage, before: RowImage | null): RowImage {
 /** undefined: a partial row is not a row (L3). @throws TrackOpsError DECODE */
 function decode(view: CompiledView, image: RowImage, columns: readonly string[]): Row | undefined {
   const row: Record<string, Row[string]> = {}
+  const { relation, texts } = image
   for (const column of columns) {
-    const text = columnText(image, column)
-    const type = image.relation.columns[image.relation.columnIndex.get(column) ?? -1]?.type
+    const index = relation.columnIndex.get(column) ?? -1
+    const text = texts[index]
+    const type = relation.columns[index]?.type
     if (text === undefined || !type) return undefined
     try {
       row[column] = valueOf(type, text)
     } catch {
       throw new TrackOpsError(
         'DECODE',
-        `column ${column} of ${qualifiedName(image.relation)} does not read as ${type.name}`,
+        `column ${column} of ${qualifiedName(relation)} does not read as ${type.name}`,
         {
           details: { view: view.name, column, type: type.name },
         },
@@ -330,8 +330,10 @@ function decode(view: CompiledView, image: RowImage, columns: readonly string[])
   return row
 }
 
-function typeName(relation: Relation, column: string): string | undefined {
-  return relation.columns[relation.columnIndex.get(column) ?? -1]?.type.name
+/** What the stream brings is PostgreSQL's own text, and so canonical already; but for the blanks that pad a `char(n)`. */
+function keyText(relation: Relation, column: string, text: string): string {
+  const type = relation.columns[relation.columnIndex.get(column) ?? -1]?.type
+  return type?.name === 'bpchar' ? canonicalText(type.name, text) : text
 }
 
 function withoutValues(view: CompiledView, error: unknown): unknown {

@@ -1,6 +1,6 @@
 import { parseArrayText } from './array-text.ts'
 import type { ColumnType } from './relation.ts'
-import { columnText, type RowImage } from './row-image.ts'
+import type { RowImage } from './row-image.ts'
 
 /** What a view's function sees of a column: always something that JSON can hold without loss. */
 export type Value = string | number | boolean | null | readonly Value[] | { readonly [name: string]: Value }
@@ -49,11 +49,12 @@ export function valueOf(type: ColumnType, text: string | null): Value {
  */
 export function valuesOf(row: RowImage, columns: readonly string[]): Record<string, Value> | undefined {
   const values: Record<string, Value> = {}
+  const { relation, texts } = row
   for (const column of columns) {
-    const text = columnText(row, column)
-    if (text === undefined) return undefined
-    const type = row.relation.columns[row.relation.columnIndex.get(column) ?? -1]?.type
-    if (!type) return undefined
+    const index = relation.columnIndex.get(column) ?? -1
+    const text = texts[index]
+    const type = relation.columns[index]?.type
+    if (text === undefined || !type) return undefined
     values[column] = valueOf(type, text)
   }
   return values
@@ -69,6 +70,25 @@ const TIMESTAMP = /^(\d{4,})-(\d\d)-(\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+
 
 /** `2026-11-22 18:48:24.5+00` to `2026-11-22T18:48:24.500000Z`; infinity and years BC stay as PostgreSQL has them. */
 function isoTimestamp(text: string, suffix: 'Z' | ''): string {
+  return commonTimestamp(text, suffix) ?? anyTimestamp(text, suffix)
+}
+
+/** Years of four digits, by place: several times cheaper than the expression, and a row's timestamps are in several documents. */
+function commonTimestamp(text: string, suffix: 'Z' | ''): string | undefined {
+  if (suffix === 'Z' && !text.endsWith('+00')) return undefined
+  const end = suffix === 'Z' ? text.length - 3 : text.length
+  const hasFraction = end > 20 && end <= 26 && text[19] === '.'
+  if (!(end === 19 || hasFraction) || text[4] !== '-' || text[10] !== ' ' || !isDigit(text, end - 1)) return undefined
+  const fraction = text.slice(20, end)
+  return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction.length === 6 ? fraction : fraction.padEnd(6, '0')}${suffix}`
+}
+
+function isDigit(text: string, index: number): boolean {
+  const code = text.charCodeAt(index)
+  return code >= 0x30 && code <= 0x39
+}
+
+function anyTimestamp(text: string, suffix: 'Z' | ''): string {
   const match = TIMESTAMP.exec(text)
   if (!match) return text
   const [, year, month, day, time, fraction = ''] = match

@@ -1,6 +1,6 @@
 import type { ChangeEvent, StreamItem } from '../change/change-event.ts'
 import { formatLsn } from '../change/lsn.ts'
-import { formatPosition } from '../change/position.ts'
+import { formatPosition, type Position } from '../change/position.ts'
 import { qualifiedName } from '../change/relation.ts'
 import { valuesOf } from '../change/value.ts'
 import type { DeadLetter } from '../log/dead-letters.ts'
@@ -18,7 +18,7 @@ export interface Origin {
   /** null if the row itself can't be read: then there is nothing to derive from again. */
   readonly change: RowChangeView | null
   /** Names the change in a dead letter. */
-  readonly position: string
+  readonly position: Position | string
 }
 
 export interface DerivedEvents {
@@ -45,8 +45,7 @@ export function deriveEvents(
       const table = qualifiedName(change.relation)
       for (const definition of definitions) {
         if (definition.table !== table) continue
-        const position = formatPosition(change.position)
-        const derived = deriveFrom(definition, position, () => viewOf(change, definition.columns))
+        const derived = deriveFrom(definition, change.position, () => viewOf(change, definition.columns))
         if ('error' in derived) deadLetters.push(letterFor(derived, consumer, derived.error))
         else if (derived.length === 0) continue
         else for (const one of derived) events.push(one)
@@ -60,7 +59,7 @@ export function deriveEvents(
 /** What one definition makes of one change; what it throws, and what it gives that is no event, is an error of its own. */
 export function deriveFrom(
   definition: EventDefinition,
-  position: string,
+  position: Position | string,
   read: () => RowChangeView,
 ): readonly DerivedEvent[] | (Origin & { readonly error: unknown }) {
   let change: RowChangeView | null = null
@@ -84,7 +83,7 @@ export function letterFor({ definition, change, position }: Origin, consumer: st
   return {
     consumer,
     source: table,
-    position,
+    position: typeof position === 'string' ? position : formatPosition(position),
     subject: { kind: 'row', topic, table, change },
     errorCode: known?.code ?? 'EVENT_FAILED',
     errorMessage: known?.message ?? `the event definition of ${table} threw ${kind}`,
