@@ -79,10 +79,8 @@ for i = 1, count do
     at = at + 1
   else
     absents[#absents + 1] = i
-    if form.kind == 'l' then
-      lists[#lists + 1] = i
-      at = at + 3 * form.members
-    end
+    if form.view.kind == 'h' then lists[#lists + 1] = i end
+    if form.kind == 'l' then at = at + 3 * form.members end
   end
 end
 local leases = look(changes, LEASE)
