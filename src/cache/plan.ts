@@ -9,7 +9,7 @@ import { formatLsn, type Lsn, maxLsn } from '../change/lsn.ts'
 import { formatPosition, type Position, POSITION_ZERO } from '../change/position.ts'
 import { qualifiedName, type Relation } from '../change/relation.ts'
 import { columnText, type RowImage } from '../change/row-image.ts'
-import { valueOf } from '../change/value.ts'
+import { emptyRow, valueOf } from '../change/value.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type {
   CompiledListView,
@@ -308,7 +308,7 @@ function withUnchanged(after: RowImage, before: RowImage | null): RowImage {
 
 /** undefined: a partial row is not a row (L3). @throws TrackOpsError DECODE */
 function decode(view: CompiledView, image: RowImage, columns: readonly string[]): Row | undefined {
-  const row: Record<string, Row[string]> = {}
+  const row = emptyRow(columns)
   const { relation, texts } = image
   for (const column of columns) {
     const index = relation.columnIndex.get(column) ?? -1

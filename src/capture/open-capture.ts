@@ -141,7 +141,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
       statusIntervalMs: statusIntervalFor(options.statusIntervalMs ?? 10_000, walSenderTimeoutMs),
       livenessTimeoutMs: options.livenessTimeoutMs ?? 60_000,
       inbox: {
-        maxMessages: options.maxBufferedMessages ?? 20_000,
+        maxMessages: options.maxBufferedMessages ?? 2_000,
         maxBytes: options.maxBufferedBytes ?? 8 * 1024 * 1024,
       },
       assembler: {

@@ -29,7 +29,8 @@ export function formatLsn(lsn: Lsn): string {
 
 /** 16 upper-case hex digits: texts of equal length, so that Lua and any language compare LSNs as strings. */
 export function lsnToFixedHex(lsn: Lsn): string {
-  return lsn.toString(16).toUpperCase().padStart(16, '0')
+  const digits = lsn.toString(16).toUpperCase()
+  return `${'0000000000000000'.slice(digits.length)}${digits}`
 }
 
 /** @throws RangeError unless the text is what `lsnToFixedHex` writes */

@@ -48,7 +48,7 @@ export function valueOf(type: ColumnType, text: string | null): Value {
  * The named columns of a row. undefined if the image lacks one of them: then this is not a row for this view (L3).
  */
 export function valuesOf(row: RowImage, columns: readonly string[]): Record<string, Value> | undefined {
-  const values: Record<string, Value> = {}
+  const values = emptyRow(columns)
   const { relation, texts } = row
   for (const column of columns) {
     const index = relation.columnIndex.get(column) ?? -1
@@ -58,6 +58,21 @@ export function valuesOf(row: RowImage, columns: readonly string[]): Record<stri
     values[column] = valueOf(type, text)
   }
   return values
+}
+
+const emptyRows = new WeakMap<readonly string[], Readonly<Record<string, null>>>()
+
+/**
+ * An object with these members, in this order, all null: copied from one that has them, as an object that gets a dozen members one
+ * by one is moved in memory several times.
+ */
+export function emptyRow(columns: readonly string[]): Record<string, Value> {
+  let empty = emptyRows.get(columns)
+  if (!empty) {
+    empty = Object.fromEntries(columns.map((column) => [column, null]))
+    emptyRows.set(columns, empty)
+  }
+  return { ...empty }
 }
 
 type Nested = readonly (string | null | Nested)[]

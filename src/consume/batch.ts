@@ -45,7 +45,10 @@ export function unprocessed(items: readonly StreamItem[], from: Position): Unpro
       changeCount += item.changes.length
       continue
     }
-    const changes = item.changes.filter((change) => isAfter(change, from))
+    // In order: where the first is behind `from`, all are.
+    const [first] = item.changes
+    const isNew = first === undefined || isAfter(first, from)
+    const changes = isNew ? item.changes : item.changes.filter((change) => isAfter(change, from))
     if (changes.length > 0) {
       kept.push(changes.length === item.changes.length ? item : { ...item, changes })
       changeCount += changes.length

@@ -3,13 +3,13 @@ import type { BatchSource } from './batch.ts'
 
 /** Bounds of what one consumer may have waiting, so that the slowest holds up the stream and not the memory. */
 export interface FanOutLimits {
-  /** Default 4,000: several calls' worth; more only fills the memory. */
+  /** Default 2,000: several calls' worth; more only fills the memory. */
   readonly maxChanges: number
   /** Default 8 MiB. */
   readonly maxBytes: number
 }
 
-export const FAN_OUT_LIMITS: FanOutLimits = { maxChanges: 4_000, maxBytes: 8 * 1024 * 1024 }
+export const FAN_OUT_LIMITS: FanOutLimits = { maxChanges: 2_000, maxBytes: 8 * 1024 * 1024 }
 
 /** One item costs this much of the bound even if it holds no change. */
 const ITEM_BYTES = 64
