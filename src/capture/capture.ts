@@ -27,6 +27,8 @@ export interface Capture {
    * @throws TrackOpsError SLOT_LOST, HISTORY_CHANGED, PUBLICATION_MISSING and other `manual` ones: open a new capture
    */
   stream(signal: AbortSignal): AsyncIterable<StreamItem>
+  /** The same, as many items at a time as have arrived: an item a time costs a small transaction as much as its decoding. */
+  batches(signal: AbortSignal): AsyncIterable<readonly StreamItem[]>
   /** Everything before `lsn` is applied; told to the server soon, and at least every status interval. Never moves back. */
   ack(lsn: Lsn): void
   /** Asks the server how far it has got; a `progress` item follows soon, on an idle database too (L7). */

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 
 import type { StreamItem } from '../change/change-event.ts'
-import { type Lsn, LSN_ZERO, maxLsn, minLsn } from '../change/lsn.ts'
+import { type Lsn, maxLsn, minLsn } from '../change/lsn.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -88,19 +88,19 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     }
   }
 
-  async function* readSnapshot(): AsyncGenerator<StreamItem> {
+  async function* readSnapshot(): AsyncGenerator<readonly StreamItem[]> {
     const reading = snapshot
     if (!reading) {
       // a slot was lost and no snapshot is wanted: who waits for its end must learn of it all the same
       snapshotState = 'read'
-      yield { kind: 'snapshot', changes: [], isLast: true, bytes: 0 }
+      yield [{ kind: 'snapshot', changes: [], isLast: true, bytes: 0 }]
       return
     }
     state = 'snapshot'
     try {
       for await (const piece of reading.pieces()) {
         if (piece.isLast) snapshotState = 'read'
-        yield piece
+        yield [piece]
       }
     } catch (caught) {
       const error = toCaptureError(caught, 'reading the snapshot')
@@ -146,7 +146,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     }
   }
 
-  async function* run(signal: AbortSignal): AsyncGenerator<StreamItem> {
+  async function* run(signal: AbortSignal): AsyncGenerator<readonly StreamItem[]> {
     if (snapshotState === 'open') yield* readSnapshot()
     for (let attempt = 0; !signal.aborted;) {
       try {
@@ -155,12 +155,10 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
         state = 'streaming'
         if (isProgressWanted) session.requestProgress()
         if (signal.aborted) return
-        for await (const item of session.items()) {
+        for await (const items of session.batches()) {
           attempt = 0
           serverLsn = session.serverLsn()
-          receivedLsn = maxLsn(receivedLsn, item.kind === 'progress' ? item.lsn : lsnOf(item))
-          if (item.kind === 'progress') isProgressWanted = false
-          yield item
+          yield items
         }
         if (fault) throw fault
       } catch (caught) {
@@ -198,30 +196,52 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     })
   }
 
+  async function* batches(consumerSignal: AbortSignal): AsyncGenerator<readonly StreamItem[]> {
+    const signal = AbortSignal.any([consumerSignal, closing.signal])
+    const looking = setInterval(() => void lookAtPublication(), Math.min(LOOK_EVERY_MS, options.statusIntervalMs))
+    // A consumer may never pull again: what is to end must not wait for it.
+    const onAbort = (): void => {
+      clearInterval(looking)
+      session?.close()
+      snapshot?.close()
+    }
+    signal.addEventListener('abort', onAbort)
+    try {
+      yield* run(signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      clearInterval(looking)
+      signal.removeEventListener('abort', onAbort)
+      state = 'closed'
+    }
+  }
+
+  function noteHandedOn(item: StreamItem): void {
+    if (item.kind === 'progress') isProgressWanted = false
+    if (item.kind !== 'snapshot') receivedLsn = maxLsn(receivedLsn, lsnOf(item))
+  }
+
   return {
     history,
     resumeLsn,
     snapshot: snapshotKind(opened),
     visibleBefore: opened.snapshot?.visible ?? null,
 
-    async *stream(consumerSignal) {
-      const signal = AbortSignal.any([consumerSignal, closing.signal])
-      const looking = setInterval(() => void lookAtPublication(), Math.min(LOOK_EVERY_MS, options.statusIntervalMs))
-      // A consumer may never pull again: what is to end must not wait for it.
-      const onAbort = (): void => {
-        clearInterval(looking)
-        session?.close()
-        snapshot?.close()
+    async *stream(signal) {
+      for await (const items of batches(signal)) {
+        for (const item of items) {
+          if (signal.aborted || closing.signal.aborted || isRewinding) break
+          noteHandedOn(item)
+          yield item
+        }
       }
-      signal.addEventListener('abort', onAbort)
-      try {
-        yield* run(signal)
-      } catch (error) {
-        if (!signal.aborted) throw error
-      } finally {
-        clearInterval(looking)
-        signal.removeEventListener('abort', onAbort)
-        state = 'closed'
+    },
+
+    async *batches(signal) {
+      for await (const items of batches(signal)) {
+        for (const item of items) noteHandedOn(item)
+        yield items
       }
     },
 
@@ -276,8 +296,6 @@ function snapshotKind({ acquired, snapshot }: Opened): Capture['snapshot'] {
   return snapshot ? 'initial' : 'none'
 }
 
-function lsnOf(item: Exclude<StreamItem, { kind: 'progress' }>): Lsn {
-  const last = item.changes.at(-1)
-  if (item.kind === 'transaction') return item.endLsn ?? item.transaction.commitLsn
-  return last?.lsn ?? LSN_ZERO
+function lsnOf(item: Exclude<StreamItem, { kind: 'snapshot' }>): Lsn {
+  return item.kind === 'progress' ? item.lsn : (item.endLsn ?? item.transaction.commitLsn)
 }

@@ -15,8 +15,8 @@ import { createTransactionAssembler, type AssemblerOptions } from './transaction
 
 /** One connection's life as a stream: from START_REPLICATION to its end, which is always an error or a `close`. */
 export interface StreamSession {
-  /** @throws TrackOpsError whatever ends the stream */
-  items(): AsyncGenerator<StreamItem>
+  /** As many items at a time as have arrived. @throws TrackOpsError whatever ends the stream */
+  batches(): AsyncGenerator<readonly StreamItem[]>
   /** Something may be acked that was not: tell the server soon. */
   reportSoon(): void
   requestProgress(): void
@@ -117,22 +117,32 @@ export async function startStreamSession(
     return true
   }
 
-  async function* items(): AsyncGenerator<StreamItem> {
+  async function* batches(): AsyncGenerator<readonly StreamItem[]> {
     try {
       while (!isClosed) {
         const messages = await take(stream, progress, options)
+        let batch: StreamItem[] = []
         for (const message of messages) {
-          const handled = handle(message)
-          const item = handled instanceof Promise ? await handled : handled
+          let item: Handled
+          try {
+            const handled = handle(message)
+            item = handled instanceof Promise ? await handled : handled
+          } catch (error) {
+            // What came before the message that ends the stream is good.
+            if (batch.length > 0 && !isClosed) yield batch
+            throw error
+          }
           if (isClosed) return
           if (item === null) continue
           if ('kind' in item) {
-            if (isYielded(item)) yield item
+            if (isYielded(item)) batch.push(item)
           } else {
             try {
+              if (batch.length > 0) yield batch
+              batch = []
               for (const piece of item.pieces()) {
-                if (isYielded(piece)) yield piece
                 if (isClosed) return
+                if (isYielded(piece)) yield [piece]
               }
             } finally {
               item.close()
@@ -140,8 +150,9 @@ export async function startStreamSession(
           }
         }
         const lsn = assembler.isOpen() ? null : progress.next(performance.now())
-        if (lsn !== null) yield { kind: 'progress', lsn }
+        if (lsn !== null) batch.push({ kind: 'progress', lsn })
         else if (!assembler.isOpen() && progress.asksAgain()) stream.sendStatus(ackedLsn(), true)
+        if (batch.length > 0) yield batch
       }
     } finally {
       reporter.stop()
@@ -150,7 +161,7 @@ export async function startStreamSession(
   }
 
   return {
-    items,
+    batches,
     reportSoon: () => reporter.reportSoon(),
     requestProgress() {
       if (progress.request()) stream.sendStatus(ackedLsn(), true)

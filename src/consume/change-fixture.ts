@@ -151,7 +151,7 @@ export function sourceOf(...items: readonly StreamItem[]): {
   const source = fanOut.sources[0]
   if (!source) throw new Error('a fan-out without a lane')
   const push = (...more: readonly StreamItem[]): void => {
-    for (const item of more) void fanOut.push(item, new AbortController().signal)
+    void fanOut.push(more, new AbortController().signal)
   }
   push(...items)
   return { source, push, end: () => fanOut.end() }

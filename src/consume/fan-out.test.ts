@@ -41,7 +41,7 @@ test('every reader gets every item, in order, at its own pace', async () => {
   const { fanOut, first, second } = lanes(2)
   const items = Array.from({ length: 30 }, (_, index) => transaction((index + 1) * 10, [row, row]))
   const reading = [readAll(first, 3), readAll(second, 7)]
-  for (const item of items) await fanOut.push(item, never())
+  for (const item of items) await fanOut.push([item], never())
   fanOut.end()
   assert.deepEqual(await Promise.all(reading), [items, items])
 })
@@ -51,7 +51,7 @@ test('the slowest reader holds the stream back: no more waits for it than its bo
   const reading = readAll(first, 100)
   let pushed = 0
   const pushing = (async () => {
-    for (; pushed < 50; pushed++) await fanOut.push(transaction((pushed + 1) * 10, [row, row]), never())
+    for (; pushed < 50; pushed++) await fanOut.push([transaction((pushed + 1) * 10, [row, row])], never())
     fanOut.end()
   })()
   assert.equal(await isSettled(pushing), false)
@@ -67,7 +67,7 @@ test('the slowest reader holds the stream back: no more waits for it than its bo
 test('bytes are bounded as changes are; an item that is larger than the bound passes alone', async () => {
   const { fanOut, first } = lanes(1, { maxChanges: 1000, maxBytes: 500 })
   const large = { ...transaction(10, [row]), bytes: 10_000 }
-  const pushing = fanOut.push(large, never())
+  const pushing = fanOut.push([large], never())
   assert.equal(await isSettled(pushing), false)
   assert.deepEqual(await first.next({ changes: 10 }, never()), [large])
   await pushing
@@ -76,7 +76,7 @@ test('bytes are bounded as changes are; an item that is larger than the bound pa
 test('a batch has as much as there is, up to its bound, and one item at least', async () => {
   const { fanOut, first } = lanes(1, { maxChanges: 100, maxBytes: 1_000_000 })
   const items = [transaction(10, [row, row, row]), transaction(20, [row]), progress(25), transaction(30, [row])]
-  for (const item of items) await fanOut.push(item, never())
+  for (const item of items) await fanOut.push([item], never())
   assert.deepEqual(await first.next({ changes: 1 }, never()), items.slice(0, 1))
   assert.deepEqual(await first.next({ changes: 1 }, never()), items.slice(1, 3))
   assert.deepEqual(await first.next({ changes: 1 }, never()), items.slice(3))
@@ -84,11 +84,11 @@ test('a batch has as much as there is, up to its bound, and one item at least', 
 
 test('of reports of progress in a row the last remains, and takes no more room than one', async () => {
   const { fanOut, first } = lanes(1, { maxChanges: 1000, maxBytes: 1000 })
-  for (let number = 1; number <= 1000; number++) await fanOut.push(progress(number), never())
+  for (let number = 1; number <= 1000; number++) await fanOut.push([progress(number)], never())
   assert.deepEqual(await first.next({ changes: 10 }, never()), [progress(1000)])
-  await fanOut.push(progress(1001), never())
-  await fanOut.push(transaction(1010, [row]), never())
-  await fanOut.push(progress(1020), never())
+  await fanOut.push([progress(1001)], never())
+  await fanOut.push([transaction(1010, [row])], never())
+  await fanOut.push([progress(1020)], never())
   const kinds = (await first.next({ changes: 10 }, never()))?.map(({ kind }) => kind)
   assert.deepEqual(kinds, ['progress', 'transaction', 'progress'], 'but none passes a transaction')
 })
@@ -97,13 +97,13 @@ test('a reader that waits is woken by an item', async () => {
   const { fanOut, first } = lanes(1)
   const reading = first.next({ changes: 10 }, never())
   assert.equal(await isSettled(reading), false)
-  await fanOut.push(progress(1), never())
+  await fanOut.push([progress(1)], never())
   assert.deepEqual(await reading, [progress(1)])
 })
 
 test('the end wakes every reader and the writer; what waits is still delivered', async () => {
   const { fanOut, first, second } = lanes(2)
-  await fanOut.push(progress(1), never())
+  await fanOut.push([progress(1)], never())
   await first.next({ changes: 10 }, never())
   const waiting = first.next({ changes: 10 }, never())
   fanOut.end()
@@ -111,7 +111,7 @@ test('the end wakes every reader and the writer; what waits is still delivered',
   assert.deepEqual(await second.next({ changes: 10 }, never()), [progress(1)])
   assert.equal(await second.next({ changes: 10 }, never()), undefined)
   const full = lanes(1)
-  const pushing = full.fanOut.push(transaction(10, [row, row, row, row]), never())
+  const pushing = full.fanOut.push([transaction(10, [row, row, row, row])], never())
   assert.equal(await isSettled(pushing), false)
   full.fanOut.end()
   await pushing
@@ -120,7 +120,7 @@ test('the end wakes every reader and the writer; what waits is still delivered',
 test('an abort wakes every reader and the writer, and nobody has to work off what waits', async () => {
   const { fanOut, first, second } = lanes(2)
   const aborter = new AbortController()
-  const pushing = fanOut.push(transaction(10, [row, row, row, row]), aborter.signal)
+  const pushing = fanOut.push([transaction(10, [row, row, row, row])], aborter.signal)
   assert.equal((await first.next({ changes: 10 }, aborter.signal))?.length, 1)
   const waiting = first.next({ changes: 10 }, aborter.signal)
   aborter.abort(new Error('enough'))

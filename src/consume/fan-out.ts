@@ -20,7 +20,7 @@ const ITEM_BYTES = 64
 export interface FanOut {
   readonly sources: readonly BatchSource[]
   /** Resolves when every reader has room again: this is what holds the stream back. */
-  push(item: StreamItem, signal: AbortSignal): Promise<void>
+  push(items: readonly StreamItem[], signal: AbortSignal): Promise<void>
   /** No more items will come. */
   end(): void
 }
@@ -29,8 +29,8 @@ export function createFanOut(readers: number, limits: FanOutLimits = FAN_OUT_LIM
   const lanes = Array.from({ length: readers }, () => createLane(limits))
   return {
     sources: lanes,
-    async push(item, signal) {
-      for (const lane of lanes) lane.put(item)
+    async push(items, signal) {
+      for (const lane of lanes) lane.put(items)
       for (const lane of lanes) await lane.room(signal)
     },
     end() {
@@ -40,7 +40,7 @@ export function createFanOut(readers: number, limits: FanOutLimits = FAN_OUT_LIM
 }
 
 interface Lane extends BatchSource {
-  put(item: StreamItem): void
+  put(items: readonly StreamItem[]): void
   room(signal: AbortSignal): Promise<void>
   end(): void
 }
@@ -75,14 +75,15 @@ function createLane(limits: FanOutLimits): Lane {
   }
 
   return {
-    put(item) {
-      const last = waiting.at(-1)
-      // Of two reports of progress in a row the later says it all.
-      if (item.kind === 'progress' && last?.kind === 'progress') waiting[waiting.length - 1] = item
-      else {
-        waiting.push(item)
-        changes += changesOf(item)
-        bytes += bytesOf(item)
+    put(items) {
+      for (const item of items) {
+        // Of two reports of progress in a row the later says it all.
+        if (item.kind === 'progress' && waiting.at(-1)?.kind === 'progress') waiting[waiting.length - 1] = item
+        else {
+          waiting.push(item)
+          changes += changesOf(item)
+          bytes += bytesOf(item)
+        }
       }
       arrived?.()
     },

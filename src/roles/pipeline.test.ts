@@ -33,8 +33,9 @@ function captureOf(resumeLsn: number, items: readonly StreamItem[] = []): FakeCa
     resumeLsn: lsn(resumeLsn),
     snapshot: 'none',
     visibleBefore: null,
-    async *stream(signal) {
-      yield* items
+    stream: () => assert.fail('whoever feeds several consumers takes what there is'),
+    async *batches(signal) {
+      yield items
       const aborted = new Promise<void>((resolve) => {
         if (signal.aborted) resolve()
         signal.addEventListener('abort', () => resolve(), { once: true })

@@ -73,7 +73,7 @@ export function createPipeline(deps: PipelineDeps, options: PipelineOptions = {}
     const fanOut = createFanOut(consumers.length)
     const pump = async (): Promise<void> => {
       try {
-        for await (const item of opened.stream(either)) await fanOut.push(item, either)
+        for await (const items of opened.batches(either)) await fanOut.push(items, either)
       } finally {
         fanOut.end()
       }
