@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 
 import type { Column, ColumnType, Relation } from '../change/relation.ts'
 import { toCaptureError } from './postgres-error.ts'
-import type { RelationMessage } from './pgoutput.ts'
+import type { RelationMessage } from './pgoutput-messages.ts'
 
 /**
  * What a relation message does not say: types below domains, nullability, defaults, keys. Read when the message is handled, so

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 
 import type { ReplicaIdentity } from '../change/relation.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
-import type { RelationMessage } from './pgoutput.ts'
+import type { RelationMessage } from './pgoutput-messages.ts'
 import { toCaptureError } from './postgres-error.ts'
 
 /** What a relation message would say of the table now. */

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 
 import type { StreamItem } from '../change/change-event.ts'
-import { type Lsn, maxLsn, minLsn } from '../change/lsn.ts'
+import { maxLsn, minLsn } from '../change/lsn.ts'
 import { backoffDelayMs, pause } from '../runtime/backoff.ts'
 import { retryOf, TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -218,8 +218,10 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
   }
 
   function noteHandedOn(item: StreamItem): void {
+    if (item.kind === 'snapshot') return
     if (item.kind === 'progress') isProgressWanted = false
-    if (item.kind !== 'snapshot') receivedLsn = maxLsn(receivedLsn, lsnOf(item))
+    const lsn = item.kind === 'progress' ? item.lsn : (item.endLsn ?? item.transaction.commitLsn)
+    receivedLsn = maxLsn(receivedLsn, lsn)
   }
 
   return {
@@ -294,8 +296,4 @@ function snapshotKind({ acquired, snapshot }: Opened): Capture['snapshot'] {
   if (!acquired.created) return 'none'
   if (acquired.created.reason === 'slot-lost') return 'slot-lost'
   return snapshot ? 'initial' : 'none'
-}
-
-function lsnOf(item: Exclude<StreamItem, { kind: 'snapshot' }>): Lsn {
-  return item.kind === 'progress' ? item.lsn : (item.endLsn ?? item.transaction.commitLsn)
 }

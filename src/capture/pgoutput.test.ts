@@ -150,3 +150,21 @@ test('a column in binary form is refused, with the relation that it belongs to',
     },
   )
 })
+
+test('a row reads as it was written, short and ASCII or long and not, in all mixtures', () => {
+  const value = fc.oneof(
+    fc.constant(null),
+    fc.constant(undefined),
+    fc.string({ maxLength: 20 }),
+    fc.string({ unit: 'binary', maxLength: 5 }),
+    fc.string({ minLength: 120, maxLength: 200 }),
+  )
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 8 }), (values) => {
+      const columns = values.map((one) => (one === null ? NULL : one === undefined ? UNCHANGED : text(one)))
+      const message = decodePgoutput(Buffer.concat([bytes('I', { int32: 7 }, 'N'), tuple(...columns)]), LSN)
+      assert.deepEqual(message.type === 'insert' && message.newTuple, values)
+    }),
+    { numRuns: 1000 },
+  )
+})

@@ -2,77 +2,15 @@ import { formatLsn, type Lsn, LSN_ZERO, toLsn } from '../change/lsn.ts'
 import type { ReplicaIdentity } from '../change/relation.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { POSTGRES_EPOCH_MICROS } from './frontend-messages.ts'
-
-/**
- * The messages of pgoutput, protocol version 1.
- * https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
- */
-export type PgoutputMessage =
-  | BeginMessage
-  | CommitMessage
-  | { readonly type: 'origin'; readonly name: string; readonly lsn: Lsn }
-  | RelationMessage
-  | { readonly type: 'type'; readonly oid: number }
-  | { readonly type: 'insert'; readonly relationOid: number; readonly newTuple: Tuple; readonly bytes: number }
-  | UpdateMessage
-  | { readonly type: 'delete'; readonly relationOid: number; readonly oldTuple: OldTuple; readonly bytes: number }
-  | { readonly type: 'truncate'; readonly relationOids: readonly number[] }
-  | LogicalDecodingMessage
-
-export interface BeginMessage {
-  readonly type: 'begin'
-  readonly commitLsn: Lsn
-  readonly commitTimeMicros: bigint
-  readonly xid: number
-}
-
-export interface CommitMessage {
-  readonly type: 'commit'
-  readonly commitLsn: Lsn
-  readonly endLsn: Lsn
-}
-
-export interface RelationMessage {
-  readonly type: 'relation'
-  readonly oid: number
-  readonly schema: string
-  readonly table: string
-  readonly replicaIdentity: ReplicaIdentity
-  readonly columns: readonly RelationColumn[]
-}
-
-export interface RelationColumn {
-  readonly name: string
-  readonly typeOid: number
-  readonly typeModifier: number
-  readonly isIdentity: boolean
-}
-
-export interface UpdateMessage {
-  readonly type: 'update'
-  readonly relationOid: number
-  readonly oldTuple: OldTuple | null
-  readonly newTuple: Tuple
-  /** Of the whole message: what it costs to hold. */
-  readonly bytes: number
-}
-
-export interface LogicalDecodingMessage {
-  readonly type: 'message'
-  readonly isTransactional: boolean
-  readonly lsn: Lsn
-  readonly prefix: string
-  readonly content: Buffer
-}
-
-/** Text of each column; null for NULL, undefined for an unchanged TOAST value that was not sent. */
-export type Tuple = readonly (string | null | undefined)[]
-
-/** `identity`: only the identity columns mean something, the others are sent as NULL. `full`: all of the old row. */
-export interface OldTuple {
-  readonly kind: 'identity' | 'full'
-  readonly tuple: Tuple
-}
+import type {
+  LogicalDecodingMessage,
+  OldTuple,
+  PgoutputMessage,
+  RelationColumn,
+  RelationMessage,
+  Tuple,
+  UpdateMessage,
+} from './pgoutput-messages.ts'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -142,9 +80,40 @@ function createDecoder(): (bytes: Buffer, messageLsn: Lsn) => PgoutputMessage {
     return relationOid
   }
 
+  /** Where this many column values end; -1 unless each is NULL or a text of less than 128 bytes. */
+  function endOfShort(count: number): number {
+    let end = at
+    for (let i = 0; i < count; i++) {
+      const kind = data[end++]
+      if (kind === 0x74) {
+        if (end + 4 > data.length) return -1
+        const length = data.readInt32BE(end)
+        if (length < 0 || length > 127) return -1
+        end += 4 + length
+      } else if (kind !== 0x6e) return -1
+    }
+    return end <= data.length ? end : -1
+  }
+
   function tuple(): Tuple {
     const count = int16()
     const texts: (string | null | undefined)[] = []
+    // Most rows are short and ASCII. Then one text is made of all the bytes, in which each has its place, and the columns are parts
+    // of it; with as many characters as bytes it is ASCII, lengths below 128 included.
+    const end = endOfShort(count)
+    const row = end === -1 ? '' : data.toString('utf8', at, end)
+    if (row.length === end - at) {
+      const from = at
+      while (at < end) {
+        if (data[at++] === 0x6e) texts.push(null)
+        else {
+          const length = data[at + 3] ?? 0
+          at += 4 + length
+          texts.push(row.slice(at - length - from, at - from))
+        }
+      }
+      return texts
+    }
     for (let i = 0; i < count; i++) {
       switch (byte()) {
         case 0x74: {

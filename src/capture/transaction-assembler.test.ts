@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import type { StreamItem, TransactionPiece } from '../change/change-event.ts'
 import { type Lsn, toLsn } from '../change/lsn.ts'
 import type { Relation } from '../change/relation.ts'
-import type { PgoutputMessage, Tuple } from './pgoutput.ts'
+import type { PgoutputMessage, Tuple } from './pgoutput-messages.ts'
 import { createTransactionAssembler } from './transaction-assembler.ts'
 
 const type = { oid: 25, rootOid: 25, name: 'text', modifier: -1, kind: 'base', element: null } as const

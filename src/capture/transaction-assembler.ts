@@ -13,7 +13,7 @@ import { formatLsn, type Lsn } from '../change/lsn.ts'
 import { qualifiedName, type Relation } from '../change/relation.ts'
 import type { CompleteRow, RowImage } from '../change/row-image.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
-import type { LogicalDecodingMessage, OldTuple, PgoutputMessage, Tuple } from './pgoutput.ts'
+import type { LogicalDecodingMessage, OldTuple, PgoutputMessage, Tuple } from './pgoutput-messages.ts'
 
 /**
  * From pgoutput's messages to whole transactions, or pieces of those that are too large to hold. No I/O, no clock.
