@@ -83,6 +83,16 @@ void test('P3: apart, the invalidator leaves a fence below which the warmer crea
   assert.equal(await redis.command('EXISTS', '{item:1}:fence'), 0)
 })
 
+void test('P3: a call for both minds a fence, unless both stood at one place: there the warmer has passed all', async (t) => {
+  const f = await protocolFixture(t)
+  const { apply, view } = f
+  await apply('invalidate', 20, operation(view('entity'), 'item:1', 20, value('B')))
+  await apply('both', 21, operation(view('entity'), 'item:1', 10, value('A')))
+  assert.equal(await f.get('item:1'), null, 'the warmer stood before the fence')
+  await apply('both', 22, operation(view('entity'), 'item:1', 15, value('LOWER')))
+  assert.equal(statusOf(await f.get('item:1')), 'LOWER', 'a row inserted again may have the lower LSN')
+})
+
 void test('P3: a fence is never lowered', async (t) => {
   const f = await protocolFixture(t)
   await f.apply('invalidate', 10, operation(f.view('entity'), 'item:1', 10, value('A'), { lsn: 80 }))
