@@ -1,7 +1,7 @@
 import type { Producer } from '@platformatic/kafka'
 import type { Sql } from 'postgres'
 
-import { parsePosition } from '../change/position.ts'
+import { parsePosition, type Position } from '../change/position.ts'
 import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
 import { toRecord } from '../log/kafka/event-record.ts'
 import { toKafkaError } from '../log/kafka/kafka-error.ts'
@@ -117,11 +117,11 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): TopicEventStor
 /** Without it `@platformatic/kafka` 2.12.1 claims to be producer 0, and is fenced off by any transaction that was before it. */
 const WHOEVER_CAME_BEFORE = { producerId: -1n, producerEpoch: -1 }
 
-function offsetOf(position: string): bigint {
-  return parsePosition(position).commitLsn
+function offsetOf(position: string | Position): bigint {
+  return typeof position === 'string' ? parsePosition(position).commitLsn : position.commitLsn
 }
 
 /** Positions are of one partition only: two of them may be equal in number. */
-export function placeOf(partition: Pick<OwnPartition, 'name'>, position: string): string {
+export function placeOf(partition: Pick<OwnPartition, 'name'>, position: string | Position): string {
   return `${partition.name}/${offsetOf(position)}`
 }
