@@ -33,5 +33,5 @@ test('a system may change between apart and together with every start', async (t
 
 test('L2: apart, a Redis that loses its data is repaired as well', async (t) => {
   const system = await testSystem(t, { config: APART })
-  await checkUnderLoad(t, { ...system, config: { ...config, ...APART } }, FAULTS.slice(0, 4))
+  await checkUnderLoad(t, { ...system, config: { ...config, ...APART } }, { faults: FAULTS.slice(0, 4) })
 })

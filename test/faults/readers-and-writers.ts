@@ -13,10 +13,18 @@ export interface Watch {
   stop(): Promise<void>
 }
 
+export interface LoadOptions {
+  /** Of each of the two writers between its writes. Default: none. */
+  readonly writerPauseMs?: number
+}
+
 const ORDERS = 20
 
 /** Writers go on counting an order's version up by SQL; readers compare versions and times of what they are answered. */
-export async function readAndWrite(system: Pick<TestSystem, 'sql' | 'orderUrl'>): Promise<Watch> {
+export async function readAndWrite(
+  system: Pick<TestSystem, 'sql' | 'orderUrl'>,
+  options: LoadOptions = {},
+): Promise<Watch> {
   const { sql, orderUrl } = system
   const customer = crypto.randomUUID()
   const ids = Array.from({ length: ORDERS }, () => crypto.randomUUID())
@@ -33,6 +41,7 @@ export async function readAndWrite(system: Pick<TestSystem, 'sql' | 'orderUrl'>)
       // Readers may have to wait for a Redis that is silent; a backlog of a million changes is another test's.
       while (writes > (reads + 50) * 10 && !signal.aborted) await pause(5, signal)
       await sql`update orders set status = ${`S${n}`} where id = ${ids[n % ORDERS] ?? ''}`
+      if (options.writerPauseMs !== undefined) await pause(options.writerPauseMs, signal)
       writes++
     }
   }

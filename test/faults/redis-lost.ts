@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import type { TestSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, type JudgedSystem, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { readAndWrite, type Watch } from './readers-and-writers.ts'
+import { type LoadOptions, readAndWrite, type Watch } from './readers-and-writers.ts'
 
 type System = TestSystem & JudgedSystem
 
@@ -80,17 +80,18 @@ export const FAULTS: readonly Fault[] = [
   },
 ]
 
-export async function checkUnderLoad(t: TestContext, system: System, faults = FAULTS): Promise<void> {
+export async function checkUnderLoad(
+  t: TestContext,
+  system: System,
+  { faults = FAULTS, ...load }: LoadOptions & { readonly faults?: readonly Fault[] } = {},
+): Promise<void> {
   for (const fault of faults) {
     await t.test(`${fault.name}, under load`, async () => {
-      const watch = await readAndWrite(system)
+      const watch = await readAndWrite(system, load)
       try {
         await someWork(watch)
         await fault.run(system, (reads) => someWork(watch, reads))
-        await waitFor(async () => (await statusOf(system)).isReady, {
-          what: 'the system to be ready',
-          timeoutMs: 30_000,
-        })
+        await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready' })
         await someWork(watch)
       } finally {
         await watch.stop()
@@ -137,7 +138,6 @@ async function someWork(watch: Watch, count = 100): Promise<void> {
   const [reads, writes] = [watch.reads(), watch.writes()]
   await waitFor(() => watch.reads() > reads + count && watch.writes() > writes + count, {
     what: `${count} reads and writes`,
-    timeoutMs: 30_000,
   })
 }
 
