@@ -84,8 +84,10 @@ export function createCatalog(sql: Sql): Catalog {
   async function describe(message: RelationMessage): Promise<Relation> {
     await loadTypes([...new Set(message.columns.map((column) => column.typeOid))])
     const facts = await sql<ColumnFacts[]>`
-      select a.attname::text as name, not a.attnotnull as is_nullable, pg_get_expr(d.adbin, d.adrelid) as default_expression
-        from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
+      select a.attname::text as name, not (a.attnotnull or t.typtype = 'd' and t.typnotnull) as is_nullable,
+             pg_get_expr(d.adbin, d.adrelid) as default_expression
+        from pg_attribute a join pg_type t on t.oid = a.atttypid
+        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
        where a.attrelid = ${message.oid}::oid and a.attnum > 0 and not a.attisdropped`
     const keys = await sql<{ column: string }[]>`
       with candidate as (

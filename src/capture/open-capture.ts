@@ -33,6 +33,8 @@ export interface OpenCaptureOptions {
   readonly temporary?: boolean
   /** See publication.ts. Default false. */
   readonly acceptsWeakIdentity?: boolean
+  /** See publication.ts. Default false. */
+  readonly acceptsFewerOperations?: boolean
   /** See publication.ts. Default true, and false for a temporary one. */
   readonly publishesViaRoot?: boolean
   /** See snapshot.ts. Default false. */
@@ -129,7 +131,8 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
       catalog,
       ledger,
       connect: () => connect(options),
-      assertPublished: () => assertPublished(sql, publication, options.tables),
+      // Nobody takes tables out of a temporary one: what it lacks was renamed or dropped.
+      assertPublished: () => assertPublished(sql, publication, isTemporary ? [] : options.tables),
       release: async () => {
         if (isTemporary) await dropPublication(sql, publication)
       },

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 
 import type { Sql } from 'postgres'
 
-import { openTestCapture } from '../../test/support/follow-capture.ts'
+import { openTestCapture, outline } from '../../test/support/follow-capture.ts'
 import { testPostgres } from '../../test/support/postgres.ts'
+import { waitFor } from '../../test/support/wait-for.ts'
 import { createPostgresPool } from '../runtime/postgres.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { SILENT } from '../runtime/logger.ts'
@@ -114,6 +115,31 @@ test('a table that is not there is named', async (t) => {
     code: 'CONFIG_INVALID',
     details: { table: 'public.nowhere' },
   })
+})
+
+test('a temporary capture goes on when a table of it is renamed or dropped, and follows the new name', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql`create table renamed (id int primary key)`
+  await sql`create table dropped (id int primary key)`
+  const follower = await openTestCapture(t, database, {
+    tables: ['public.renamed', 'public.dropped'],
+    snapshot: 'no_data',
+    temporary: true,
+    statusIntervalMs: 20,
+  })
+  await follower.catchUp(sql)
+  await sql`alter table renamed rename to other`
+  await sql`drop table dropped`
+  const [{ at } = { at: '' }] = await sql<{ at: string }[]>`select clock_timestamp()::text as at`
+  // The pattern is in two parts, so that this query is not what it looks for.
+  const hasLooked = () => sql`
+    select from pg_stat_activity where datname = current_database() and query like '%pg_publication' || '_tables%'
+       and query_start > ${at}::text::timestamptz limit 1`
+  await waitFor(async () => (await hasLooked()).length > 0, { what: 'a look at the publication' })
+  await sql`insert into other values (1)`
+  await follower.catchUp(sql)
+  assert.deepEqual(outline(follower.changes()), ['c other'])
 })
 
 test('a publication that loses a table while it is followed: the stream ends, and the slot is made anew', async (t) => {

@@ -13,6 +13,8 @@ export interface PublicationOptions {
    * UPDATEs and DELETEs fail. Default false.
    */
   readonly acceptsWeakIdentity?: boolean
+  /** Leave one that does not publish every operation as it is. Default false. */
+  readonly acceptsFewerOperations?: boolean
   /**
    * Of a publication that is made here: changes of partitions come under the name of the partitioned table, as which
    * applications know it. Default true; false is Debezium's default.
@@ -138,7 +140,7 @@ async function ensureWithin(tx: TransactionSql, log: Logger, options: Publicatio
     if (!state.publishes_stored && needsStored) {
       commands.push(`alter publication ${quotedPublication} set (publish_generated_columns = stored)`)
     }
-    if (!state.publishes_all) {
+    if (!state.publishes_all && options.acceptsFewerOperations !== true) {
       commands.push(`alter publication ${quotedPublication} set (publish = 'insert, update, delete, truncate')`)
     }
   }

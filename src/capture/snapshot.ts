@@ -35,6 +35,7 @@ export interface SnapshotOptions {
   /** As CREATE_REPLICATION_SLOT gave it. */
   readonly snapshotName: string
   readonly consistentPoint: Lsn
+  /** In the order in which they are read. */
   readonly tables: readonly string[]
   readonly includesGenerated?: boolean
   /** Size of a piece, about; default 2 MiB. Rows fetched at a time follow from it, between 10 and 10,000. */
@@ -157,9 +158,7 @@ async function* readPieces(
     return piece
   }
 
-  // schema, then table, by code points, as Debezium orders them
-  const tables = options.tables.map(splitTableName).toSorted((a, b) => compare(a[0], b[0]) || compare(a[1], b[1]))
-  for (const [tableIndex, [schema, table]] of tables.entries()) {
+  for (const [tableIndex, [schema, table]] of options.tables.map(splitTableName).entries()) {
     const relation = await deps.catalog.resolve(
       await describeTable(deps.sql, schema, table, options.includesGenerated ?? false),
     )
@@ -189,9 +188,4 @@ function textBytes(texts: ResultRow): number {
   let bytes = 0
   for (const text of texts) bytes += text === null ? 8 : text.length
   return bytes
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }

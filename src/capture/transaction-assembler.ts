@@ -177,7 +177,7 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
           if (open) throw outOfTurn('a transaction began within another', lsn)
           const { xid, commitLsn, commitTimeMicros } = message
           lastCommitTimeMicros = commitTimeMicros
-          const transaction = { xid, commitLsn, commitTimeMicros, previousCommitEndLsn, origin: null }
+          const transaction = { xid, commitLsn, beginLsn: lsn, commitTimeMicros, previousCommitEndLsn, origin: null }
           open = { transaction, changes: [], bytes: 0, ordinal: 0, hasPieces: false }
           return null
         }

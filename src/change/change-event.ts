@@ -74,6 +74,8 @@ export interface Transaction {
   readonly xid: number
   /** LSN of the commit record; for a snapshot, the consistent point. */
   readonly commitLsn: Lsn
+  /** Where the server says that it begins: at the change that made it send anything. Only from the log itself. */
+  readonly beginLsn?: Lsn
   /** Microseconds since 1970-01-01 UTC. */
   readonly commitTimeMicros: bigint
   /** End LSN of the commit before this one in the stream, if one was seen since the slot was made. */

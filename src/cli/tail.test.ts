@@ -254,6 +254,29 @@ test('names with dots and quotes are followed', async (t) => {
   assert.equal(line?.value?.source['schema'], 'a . "b')
 })
 
+test('the snapshot is in the order of table.include.list', async (t) => {
+  const database = await testPostgres(t)
+  await database.sql.unsafe(`
+    create table a (id int primary key); create table b (id int primary key); create table c (id int primary key);
+    insert into a values (1); insert into b values (1); insert into c values (1);`)
+  const running = tailOf(t, database, 'topic.prefix=tp', 'table.include.list=public.b,public.*')
+  await running.streaming()
+  assert.deepEqual(
+    running.lines().map(({ topic }) => topic),
+    ['tp.public.b', 'tp.public.a', 'tp.public.c'],
+  )
+})
+
+test('what skipped.operations leaves out is not published either, as Debezium has it', async (t) => {
+  const database = await testPostgres(t)
+  const { sql } = database
+  await sql`create table a (id int primary key)`
+  const running = tailOf(t, database, 'skipped.operations=u,t')
+  await running.streaming()
+  const [publication] = await sql`select pubinsert, pubupdate, pubdelete, pubtruncate from pg_publication`
+  assert.deepEqual({ ...publication }, { pubinsert: true, pubupdate: false, pubdelete: true, pubtruncate: false })
+})
+
 test('snapshot.include.collection.list reads only some tables, marked as if there were no others', async (t) => {
   const database = await testPostgres(t)
   const { sql } = database

@@ -42,7 +42,10 @@ export function chooseTables(all: readonly CatalogTable[], options: DebeziumOpti
     return !table.isPartitioned || options.tableInclude !== null
   })
   const isRefused = (table: CatalogTable): boolean => table.isWeak && !named.has(nameOf(table).toLowerCase())
-  const tables = captured.filter((table) => !isRefused(table))
+  const tables = inSnapshotOrder(
+    captured.filter((table) => !isRefused(table)),
+    options,
+  )
   const weak = captured.filter(isRefused)
   if (tables.length === 0) {
     const why =
@@ -50,6 +53,15 @@ export function chooseTables(all: readonly CatalogTable[], options: DebeziumOpti
     throw new TrackOpsError('CONFIG_INVALID', `there is no table to follow${why}`)
   }
   return { tables, weak }
+}
+
+/** Debezium reads them in the order of the expressions that match, those of one expression by name. */
+function inSnapshotOrder(tables: readonly CatalogTable[], options: DebeziumOptions): readonly CatalogTable[] {
+  const placeOf = (table: CatalogTable): number => {
+    return options.tableInclude?.findIndex((expression) => expression.test(nameOf(table))) ?? 0
+  }
+  const byName = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)
+  return tables.toSorted((a, b) => placeOf(a) - placeOf(b) || byName(nameOf(a), nameOf(b)))
 }
 
 /** Tables that table.include.list names rather than describes: `public.orders`, `public\.orders`. In lower case. */

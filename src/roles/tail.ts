@@ -4,7 +4,7 @@ import type { Sql } from 'postgres'
 
 import type { Capture } from '../capture/capture.ts'
 import { openCapture } from '../capture/open-capture.ts'
-import { dropPublication, quoteIdentifier } from '../capture/publication.ts'
+import { dropPublication } from '../capture/publication.ts'
 import type { StreamItem } from '../change/change-event.ts'
 import { createDebeziumEncoder, type DebeziumRecord } from '../change/debezium/encode.ts'
 import { jsonString } from '../change/debezium/json-text.ts'
@@ -12,11 +12,11 @@ import { matchesAny } from '../change/debezium/name-filter.ts'
 import { parseDebeziumOptions, type DebeziumOptions } from '../change/debezium/options.ts'
 import { pause } from '../runtime/backoff.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { fromPostgres } from '../runtime/postgres-errors.ts'
 import { connectPostgres } from './connections.ts'
 import { claimTailName, dropLeftTailPublications } from './tail-leftovers.ts'
+import { createTailPublication } from './tail-publication.ts'
 import { selectSnapshot } from './tail-snapshot.ts'
-import { type CatalogTable, chooseTables, nameOf, readTables } from './tail-tables.ts'
+import { chooseTables, nameOf, readTables } from './tail-tables.ts'
 
 export interface TailDeps {
   /** One or more whole lines. Resolves when more may come: that is the only limit on what waits. */
@@ -25,6 +25,11 @@ export interface TailDeps {
   readonly say: (line: string) => void
   /** Ends the tail; what it made in the database is dropped, and the promise resolves. */
   readonly signal: AbortSignal
+}
+
+export interface RecordDeps extends Omit<TailDeps, 'write'> {
+  /** The records of one item, to be taken one after the other. As with `write`. */
+  readonly take: (records: Iterable<DebeziumRecord>) => Promise<void>
 }
 
 export interface TailOptions {
@@ -43,7 +48,12 @@ const SLOT_GONE_TIMEOUT_MS = 5000
  *
  * @throws TrackOpsError USAGE, CONFIG_INVALID, WAL_LEVEL, POSTGRES_UNREACHABLE, POSTGRES_REFUSED, SLOT_LOST, DECODE
  */
-export async function runTail(deps: TailDeps, given: TailOptions): Promise<void> {
+export async function runTail({ write, say, signal }: TailDeps, given: TailOptions): Promise<void> {
+  await followRecords({ take: (records) => writeAll(records, write, signal), say, signal }, given)
+}
+
+/** The records themselves, headers included. @throws as `runTail` */
+export async function followRecords(deps: RecordDeps, given: TailOptions): Promise<void> {
   // A bad property is reported before any connection is made.
   parseDebeziumOptions(given.properties, { topicPrefix: 'unknown' })
   const sql = await connectPostgres(given.databaseUrl, { applicationName: 'trackops tail', maxConnections: 4 })
@@ -74,7 +84,7 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
     }
     if (deps.signal.aborted) return
     hasPublication = true
-    await createPublication(sql, name, tables, options)
+    await createTailPublication(sql, name, tables, options)
     capture = await openCapture(
       { sql, log: logTo(deps.say) },
       {
@@ -86,6 +96,7 @@ export async function runTail(deps: TailDeps, given: TailOptions): Promise<void>
         temporary: true,
         // Those that are weak and still here were named.
         acceptsWeakIdentity: true,
+        acceptsFewerOperations: true,
         includesGenerated: true,
         signal: deps.signal,
       },
@@ -110,7 +121,7 @@ interface Following {
   readonly options: DebeziumOptions
 }
 
-async function follow(deps: TailDeps, { capture, database, tables, options }: Following): Promise<void> {
+async function follow(deps: RecordDeps, { capture, database, tables, options }: Following): Promise<void> {
   const encoder = createDebeziumEncoder({ database, now: wallClockNs, runId: randomUUID() }, options)
   let heartbeat: NodeJS.Timeout | undefined
   let isStreaming = false
@@ -127,11 +138,11 @@ async function follow(deps: TailDeps, { capture, database, tables, options }: Fo
         if (options.heartbeatIntervalMs > 0) {
           heartbeat = setInterval(() => {
             // A failed write ends the tail through its signal.
-            deps.write(lineOf(encoder.heartbeat())).catch(() => undefined)
+            deps.take([encoder.heartbeat()]).catch(() => undefined)
           }, options.heartbeatIntervalMs)
         }
       }
-      await writeAll(deps, encoder.encode(item))
+      await deps.take(encoder.encode(item))
       const lsn = appliedLsn(item)
       if (lsn !== null) capture.ack(lsn)
     }
@@ -140,16 +151,20 @@ async function follow(deps: TailDeps, { capture, database, tables, options }: Fo
   }
 }
 
-async function writeAll(deps: TailDeps, records: Iterable<DebeziumRecord>): Promise<void> {
+async function writeAll(
+  records: Iterable<DebeziumRecord>,
+  write: TailDeps['write'],
+  signal: AbortSignal,
+): Promise<void> {
   let chunk = ''
   for (const record of records) {
     chunk += lineOf(record)
     if (chunk.length < CHUNK_CHARACTERS) continue
-    await deps.write(chunk)
-    if (deps.signal.aborted) return
+    await write(chunk)
+    if (signal.aborted) return
     chunk = ''
   }
-  if (chunk !== '') await deps.write(chunk)
+  if (chunk !== '') await write(chunk)
 }
 
 /** Key and value are JSON already, and go in as they are. */
@@ -165,26 +180,6 @@ function appliedLsn(item: StreamItem): Parameters<Capture['ack']>[0] | null {
 /** Nanoseconds since 1970, to the microsecond that the clock gives. */
 function wallClockNs(): bigint {
   return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
-}
-
-/** Ours from the start, as capture's own way has no place for Debezium's options and PostgreSQL 18's. */
-async function createPublication(
-  sql: Sql,
-  name: string,
-  tables: readonly CatalogTable[],
-  options: DebeziumOptions,
-): Promise<void> {
-  const list = tables.map(({ schema, table }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`)
-  const settings = [
-    ...(options.publishViaPartitionRoot ? ['publish_via_partition_root = true'] : []),
-    ...(tables.some((table) => table.needsGenerated) ? ['publish_generated_columns = stored'] : []),
-  ]
-  const having = settings.length > 0 ? ` with (${settings.join(', ')})` : ''
-  try {
-    await sql.unsafe(`create publication ${quoteIdentifier(name)} for table ${list.join(', ')}${having}`)
-  } catch (error) {
-    throw fromPostgres(error, 'creating a publication')
-  }
 }
 
 /** A temporary slot ends when the server notices that its connection has gone: whoever looks afterwards finds nothing. */

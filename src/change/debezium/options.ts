@@ -4,6 +4,9 @@ import { parseMessageKeys, type MessageKey } from './message-key.ts'
 import { passes, type NameFilter } from './name-filter.ts'
 import { badValue, expressions, flag, integer, oneOf, text, type Property } from './property.ts'
 
+/** Another set, even of the same, was asked for: a publication then leaves these operations out. */
+export const DEFAULT_SKIPPED: ReadonlySet<string> = new Set(['t'])
+
 /** Debezium's own property names and defaults (debezium-events.md, section 11; 3.6.1). */
 const PROPERTIES = {
   topicPrefix: text('topic.prefix', ''),
@@ -179,7 +182,7 @@ function skippedOperations(): Property<ReadonlySet<string>> {
   }
   return {
     name: 'skipped.operations',
-    default: new Set(['t']),
+    default: DEFAULT_SKIPPED,
     parse,
     allowed: 'none, or c, u, d, t with commas between them',
   }
