@@ -1,5 +1,5 @@
 import { TrackOpsError } from '../../../runtime/errors.ts'
-import { qualifiedName, type Column, type Relation } from '../../relation.ts'
+import { qualifiedName, type Column, type ColumnType, type Relation } from '../../relation.ts'
 import type { ColumnText, RowImage } from '../../row-image.ts'
 import type { RowSchema } from './field-schema.ts'
 import { isInexact, type JsonObject } from './json-value.ts'
@@ -36,6 +36,8 @@ interface ColumnDecoder {
   readonly isNullUnsure: boolean
   /** Of `name`, Debezium writes null while it streams, whatever the value is. */
   readonly isNullInStream: boolean
+  /** Of some types it writes null for values that it cannot convert. */
+  readonly isNullForValues: boolean
   readonly type: TypeDecoder
   readonly column: Column
 }
@@ -52,6 +54,7 @@ export function createRowDecoder(relation: Relation, modes: DebeziumModes, rowSc
       placeholder,
       isNullUnsure: placeholder === null && !isAlwaysSent(column, relation) && canBeToasted(type),
       isNullInStream: type.name === 'name',
+      isNullForValues: isNullForValues(type),
       type: compileTypeDecoder(type, modes, schema),
       column,
     }
@@ -80,7 +83,7 @@ export function createRowDecoder(relation: Relation, modes: DebeziumModes, rowSc
 }
 
 function nullText(column: ColumnDecoder, trust: Trust, isSnapshot: boolean): null | undefined {
-  if (column.isNullInStream && !isSnapshot) return undefined
+  if (column.isNullForValues || (column.isNullInStream && !isSnapshot)) return undefined
   // An identity outside of FULL has no NULL.
   if (trust === 'identity') return undefined
   return trust === 'all-but-unsure-nulls' && column.isNullUnsure ? undefined : null
@@ -89,6 +92,12 @@ function nullText(column: ColumnDecoder, trust: Trust, isSnapshot: boolean): nul
 /** An update has every column of an index that is the identity; under FULL, the old row has what the new one lacks. */
 function isAlwaysSent({ isIdentity }: Column, { replicaIdentity }: Relation): boolean {
   return isIdentity && replicaIdentity !== 'full'
+}
+
+/** An empty `bit varying(1)`; an array of an enum in which there is a NULL; every array of bits. */
+function isNullForValues({ name, modifier, element }: ColumnType): boolean {
+  if (element) return element.kind === 'enum' || element.name === 'bit'
+  return name === 'varbit' && modifier === 1
 }
 
 type Value = Parameters<TypeDecoder['decode']>[0]

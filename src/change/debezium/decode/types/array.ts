@@ -6,13 +6,20 @@ const NEEDS_QUOTES = { ',': /[ \t-\r"\\{},]|^$|^null$/i, ';': /[ \t-\r"\\{};]|^$
 /** How Debezium writes the inner arrays of more than one dimension, if not as null: Java's name of an object. */
 const JAVA_OBJECT = /^\[+L?[\w.]+;?@[0-9a-f]+$/
 
-/** `delimiter` is `;` for the one type `box`, whose texts have commas. */
-export function arrayDecoder(element: TypeDecoder, delimiter: ',' | ';'): TypeDecoder {
+export interface ArrayForm {
+  /** `;` for the one type `box`, whose texts have commas. */
+  readonly delimiter: ',' | ';'
+  /** Of vectors: an array within is an element, no further dimension. */
+  readonly hasArraysAsElements: boolean
+}
+
+export function arrayDecoder(element: TypeDecoder, { delimiter, hasArraysAsElements }: ArrayForm): TypeDecoder {
   const needsQuotes = NEEDS_QUOTES[delimiter]
   const write = (parts: readonly Json[]): string | undefined => {
     let text = ''
     for (const part of parts) {
-      const written = part === null ? 'NULL' : Array.isArray(part) ? write(part as readonly Json[]) : leaf(part)
+      const isNested = !hasArraysAsElements && Array.isArray(part)
+      const written = part === null ? 'NULL' : isNested ? write(part as readonly Json[]) : leaf(part)
       if (written === undefined) return undefined
       text += text === '' ? written : delimiter + written
     }

@@ -26,7 +26,15 @@ function compileArray(type: ColumnType, modes: DebeziumModes, schema: FieldSchem
   const decoder = isDomain
     ? unknownTypeDecoder(element.name, modes)
     : compileTypeDecoder({ ...element, modifier }, modes, schema?.items ?? null)
-  return arrayDecoder(decoder, element.name === 'box' ? ';' : ',')
+  return arrayDecoder(isCutInArrays(element.name, modifier) ? typeDecoder(() => undefined) : decoder, {
+    delimiter: element.name === 'box' ? ';' : ',',
+    hasArraysAsElements: element.name === 'vector' || element.name === 'halfvec',
+  })
+}
+
+/** Of the elements of `time[]` Debezium writes milliseconds, of `timetz[]` seconds. */
+function isCutInArrays(name: string, modifier: number): boolean {
+  return (name === 'time' && (modifier < 0 || modifier > 3)) || name === 'timetz'
 }
 
 function compileNamed(type: ColumnType, modes: DebeziumModes, schema: FieldSchema | null): TypeDecoder {

@@ -3,6 +3,8 @@ import { misfit, typeDecoder, type TypeDecoder } from './type-decoder.ts'
 
 const DURATION = /^P(-?\d+)Y(-?\d+)M(-?\d+)DT(-?\d+)H(-?\d+)M(-?)(\d+)(?:\.(\d{1,9}))?S$/
 
+const ZERO = 'P0Y0M0DT0H0M0S'
+
 /**
  * Microseconds alone do not say how many of them are months and days: 86400000000 is `1 day` and `24:00:00`, which
  * PostgreSQL tells apart.
@@ -15,6 +17,8 @@ export function intervalDecoder(modes: DebeziumModes): TypeDecoder {
   }
   return typeDecoder((json) => {
     if (json === 'infinity' || json === '-infinity') return json
+    // Debezium's driver does not know infinite intervals, and gives this for them.
+    if (json === ZERO) return undefined
     const match = typeof json === 'string' && DURATION.exec(json)
     return match ? intervalText(match) : misfit('an interval')
   })

@@ -145,7 +145,6 @@ test('dates and times in each time.precision.mode', () => {
       ['date', 'infinity', pair],
       ['date', '-infinity', pair],
       ['time(3)', '13:51:30.123', pair],
-      ['time(0)', '24:00:00', pair],
       ['timestamp(3)', '2016-11-04 13:51:30.1', pair],
       ['timestamp(0)', '1969-12-31 23:59:59', pair],
       ['timestamp', 'infinity', pair],
@@ -163,12 +162,16 @@ test('dates and times in each time.precision.mode', () => {
   for (const pair of WITH_MICROS) {
     checkExact([
       ['time', '13:51:30.123456', pair],
-      ['time', '00:00:00', pair],
-      ['time', '24:00:00', pair],
       ['timestamp', '2016-11-04 13:51:30.123456', pair],
       ['timestamp', '1969-12-31 23:59:59.999999', pair],
       ['timestamp', '1677-09-22 00:00:00.000001', pair],
     ])
+    const ends: readonly Case[] = ['time', 'time(0)'].flatMap((type) => {
+      return ['00:00:00', '24:00:00'].map((text): Case => [type, text, pair])
+    })
+    // Debezium writes the end of a day as its beginning where a time is a text.
+    if (pair === mode('isostring')) checkUnknown(ends)
+    else checkExact(ends)
     if (pair === mode('nanoseconds')) continue
     checkExact([
       ['timestamp', '0001-01-01 00:00:00', pair],
@@ -191,7 +194,6 @@ test('infinite dates of a snapshot have other sentinels, and are infinite too', 
 test('intervals as ISO durations', () => {
   const string = 'interval.handling.mode=string'
   checkExact([
-    ['interval', '00:00:00', string],
     ['interval', '1 year 2 mons 3 days 04:05:06.78', string],
     ['interval', '1 day', string],
     ['interval', '-1 mons +25 days 14:00:00', string],

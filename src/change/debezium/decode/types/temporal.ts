@@ -55,7 +55,10 @@ function hasMillis(modifier: number): boolean {
 const ISO_TIME = /^(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/
 
 export function timeDecoder(modifier: number, unit: TemporalUnit): TypeDecoder {
-  if (unit === 'iso') return typeDecoder(isoTimeText)
+  if (unit === 'iso') {
+    // 24:00:00 is written as this, too.
+    return typeDecoder((json) => (json === '00:00:00Z' ? undefined : isoTimeText(json)))
+  }
   const day = DAY[unit]
   const perMicro = day / DAY.micros
   const isRounded = unit === 'millis' && !hasMillis(modifier)
