@@ -13,7 +13,9 @@ const FUNCTION_KEYWORD = /^(?:CURRENT_DATE|(?:CURRENT_TIME|CURRENT_TIMESTAMP|LOC
  */
 export function columnDefault(column: Column, encoder: TypeEncoder): string | null {
   const expression = column.defaultExpression
-  if (expression === null || !encoder.takesDefaults) return null
+  const { oid, rootOid } = column.type
+  // Of a domain Debezium knows no default.
+  if (expression === null || !encoder.takesDefaults || oid !== rootOid) return null
   if (FUNCTION_KEYWORD.test(expression) || FUNCTION_CALL.test(expression)) return encoder.functionDefault
   const literal = LITERAL.exec(expression)
   if (!literal) return null

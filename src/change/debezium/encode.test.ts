@@ -104,6 +104,42 @@ test('every data record and tombstone carries the context headers, unless they a
   assert.deepEqual(encode([remove(partial(T, '1'))], 'extended.headers.enabled=false')[0]?.headers, {})
 })
 
+test('the headers of a changed key come before those of the context', () => {
+  const row = (id: string) => complete(T, id, 'x', '2')
+  const [deleted, , created] = encode([update(row('1'), row('2'))])
+  assert.equal(Object.keys(deleted?.headers ?? {})[0], '__debezium.newkey')
+  assert.equal(Object.keys(created?.headers ?? {})[0], '__debezium.oldkey')
+})
+
+test('a transaction begins where the server says, if that is earlier than the first change that is told', () => {
+  const encoder = createDebeziumEncoder(
+    { database: 'db', now: () => 1n, runId: 'run' },
+    optionsOf('provide.transaction.metadata=true'),
+  )
+  const transaction = { ...TRANSACTION, beginLsn: toLsn(900n) }
+  const changes = [insert(complete(T, '1', 'x', '2'))]
+  const item: StreamItem = { kind: 'transaction', transaction, changes, isWhole: true, endLsn: null, bytes: 0 }
+  assert.equal([...encoder.encode(item)][0]?.key, '{"id":"700:900"}')
+})
+
+test('a domain has no default, a numeric without a scale has one unless it is precise', () => {
+  const columns = {
+    id: 'int4',
+    domain: { type: 'int4 domain', default: '5' },
+    plain: { type: 'int4', default: '5' },
+    numeric: { type: 'numeric', default: '1.5' },
+    computed: { type: 'numeric', default: 'abs(1.5)' },
+  }
+  const after = (...properties: string[]) => {
+    const rows = [insert(complete(relationOf({ columns }), '1', null, null, null, null))]
+    return valueOf(encode(rows, ...properties)[0]).after
+  }
+  assert.deepEqual(after(), { id: 1, domain: null, plain: 5, numeric: null, computed: null })
+  const [string, double] = ['decimal.handling.mode=string', 'decimal.handling.mode=double']
+  assert.deepEqual(after(string), { id: 1, domain: null, plain: 5, numeric: '1.5', computed: '0.0' })
+  assert.deepEqual(after(double), { id: 1, domain: null, plain: 5, numeric: 1.5, computed: 0 })
+})
+
 test('skipped operations are left out, yet their transaction has BEGIN and END', () => {
   const records = encode(
     [insert(complete(T, '1', 'x', '2'))],
@@ -172,6 +208,14 @@ test('topic names: delimiter, sanitising, other names for the transaction topic'
   const properties = ['topic.delimiter=_', 'topic.transaction=tx', 'provide.transaction.metadata=true']
   const topics = encode([insert(complete(T, '1', 'x', '2'))], ...properties).map(({ topic }) => topic)
   assert.deepEqual(topics, ['tp_tx', 'tp_public_t', 'tp_tx'])
+  const alone: ChangeEvent = {
+    op: 'm',
+    ...head(T),
+    isTransactional: false,
+    prefix: 'p',
+    content: Buffer.alloc(0),
+  }
+  assert.equal(encode([alone], 'topic.delimiter=_')[0]?.topic, 'tp.message')
   const long = relationOf({ name: ['s'.repeat(200), 't'.repeat(200)], columns: { id: 'int4' } })
   assert.equal(encode([insert(complete(long, '1'))])[0]?.topic.length, 249)
 })

@@ -103,7 +103,7 @@ export function createDebeziumEncoder(deps: DebeziumEncoderDeps, options: Debezi
     extra: object,
   ): Generator<DebeziumRecord> {
     const before = event.before ? table.rows.before(event.before) : 'null'
-    const headers = { ...contextHeaders, ...extra }
+    const headers = { ...extra, ...contextHeaders }
     const value = envelope(event, table, { before, after: 'null', op: 'd' })
     yield { topic: table.topic, key, value, headers }
     if (options.tombstonesOnDelete) yield { topic: table.topic, key, value: null, headers }
@@ -118,7 +118,7 @@ export function createDebeziumEncoder(deps: DebeziumEncoderDeps, options: Debezi
     const afterText = rows.after(after, before, false)
     if (before && oldKey !== key && oldKey !== null && key !== null) {
       yield* deletion(event, table, oldKey, { '__debezium.newkey': key })
-      const headers = { ...contextHeaders, '__debezium.oldkey': oldKey }
+      const headers = { '__debezium.oldkey': oldKey, ...contextHeaders }
       yield { topic, key, value: envelope(event, table, { before: 'null', after: afterText, op: 'c' }), headers }
       return
     }
@@ -179,7 +179,7 @@ export function createDebeziumEncoder(deps: DebeziumEncoderDeps, options: Debezi
     const hasMetadata = options.provideTransactionMetadata && piece.transaction.xid !== 0
     if (hasMetadata && !open && first) {
       open = createTransactionMetadata(piece.transaction)
-      yield metadataRecord(open.begin(first.lsn))
+      yield metadataRecord(open.begin(piece.transaction.beginLsn ?? first.lsn))
     }
     for (const event of piece.changes) yield* change(event)
     if (piece.endLsn === null) return

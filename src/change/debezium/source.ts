@@ -14,10 +14,19 @@ export function createSourceWriter(options: DebeziumOptions, database: string): 
   // The struct holds null and "false" is the schema's default, so it goes the way of every NULL with a default.
   const streaming = options.valueReplaceNullWithDefault ? '"false"' : 'null'
 
+  let readAtMicros = 0n
+
+  /** A message outside of a transaction has the time of what came before it. */
+  function sourceTime(event: ChangeEvent, isAlone: boolean): bigint {
+    const micros = event.transaction.commitTimeMicros
+    if (event.op === 'r') readAtMicros = micros
+    return isAlone && micros === 0n ? readAtMicros : micros
+  }
+
   return (event, place) => {
     const { transaction, lsn } = event
     const isAlone = event.op === 'm' && !event.isTransactional
-    const time = sourceTime(event)
+    const time = sourceTime(event, isAlone)
     const snapshot = event.op === 'r' ? `"${event.marker}"` : streaming
     const txId = isAlone ? 'null' : String(transaction.xid)
     return (
@@ -30,12 +39,6 @@ export function createSourceWriter(options: DebeziumOptions, database: string): 
 
 export function millisOf(micros: bigint): bigint {
   return micros >= 0n ? micros / 1000n : (micros - 999n) / 1000n
-}
-
-/** A message outside of a transaction has the time of what came before it, and only in milliseconds. */
-function sourceTime(event: ChangeEvent): bigint {
-  const micros = event.transaction.commitTimeMicros
-  return event.op === 'm' && !event.isTransactional ? millisOf(micros) * 1000n : micros
 }
 
 function sequence(event: ChangeEvent): string {

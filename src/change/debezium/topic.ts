@@ -21,7 +21,8 @@ export function topicsOf(options: DebeziumOptions): Topics {
   return {
     table: (schema, table) => join(options.topicPrefix, schema, table),
     transaction: join(options.topicPrefix, options.topicTransaction),
-    message: join(options.topicPrefix, 'message'),
+    // The delimiter is not asked for here.
+    message: sanitizeTopic(`${options.topicPrefix}.message`),
     heartbeat: sanitizeTopic(
       options.topicHeartbeatName ?? [options.topicHeartbeatPrefix, options.topicPrefix].join(options.topicDelimiter),
     ),

@@ -32,16 +32,21 @@ function unavailableArray(elementName: string, element: TypeEncoder, options: Ty
     case 'jsonb':
       return `[${jsonString(bytes.toString('utf8'))}]`
     case 'bytea':
-      return `[${element.unavailable}]`
+      return options.binaryHandlingMode === 'bytes' ? `[${element.unavailable}]` : 'null'
     case 'int4':
     case 'int8':
+      return codes(bytes)
     case 'date':
-      return `[${[...new Int8Array(bytes)].join(',')}]`
+      return element.fallback === '0' && options.timePrecisionMode !== 'connect' ? codes(bytes) : 'null'
     case 'uuid':
       return `["${nameUuid(bytes)}"]`
     default:
       return 'null'
   }
+}
+
+function codes(bytes: Buffer): string {
+  return `[${[...new Int8Array(bytes)].join(',')}]`
 }
 
 /** java.util.UUID.nameUUIDFromBytes: version 3 without a namespace. */

@@ -9,6 +9,8 @@ function encoder(type: string, ...pairs: readonly string[]): TypeEncoder {
   return compileType(typeOf(type), optionsOf(...pairs)) ?? assert.fail(`${type} has no mapping`)
 }
 
+const UNKNOWN = 'include.unknown.datatypes=true'
+
 /** [type, PostgreSQL's text, JSON text, properties...] */
 type Case = readonly [type: string, text: string, json: string, ...pairs: string[]]
 
@@ -189,6 +191,15 @@ test('temporal types in each time.precision.mode', () => {
   ])
 })
 
+test('what lies beyond the safe integers is exact, and the end of a day is its beginning where a time is a text', () => {
+  const [connect, iso] = ['time.precision.mode=connect', 'time.precision.mode=isostring']
+  check([
+    ['timestamp', '294247-01-01 23:59:59.999999', '9223371331199999', connect],
+    ['time', '24:00:00', '"00:00:00Z"', iso],
+    ['box[]', '{(1,1),(0,0);(2,2),(1,1)}', '["KDEuMCwxLjApLCgwLjAsMC4wKQ==","KDIuMCwyLjApLCgxLjAsMS4wKQ=="]', UNKNOWN],
+  ])
+})
+
 test('infinite dates have other sentinels in a snapshot', () => {
   assert.equal(encoder('date').encode('infinity', true), '-622191234')
   assert.equal(encoder('date').encode('-infinity', true), '-625821272')
@@ -335,6 +346,14 @@ test('placeholders of unchanged TOAST values', () => {
     ['hstore', '"{\\"__debezium_unavailable_value\\":\\"__debezium_unavailable_value\\"}"'],
     ['hstore', '{"__debezium_unavailable_value":"__debezium_unavailable_value"}', 'hstore.handling.mode=map'],
     ['text', '"?"', 'unavailable.value.placeholder=?'],
+    ['ltree', text],
+    ['bytea[]', 'null', 'binary.handling.mode=hex'],
+    ['bytea[]', 'null', 'binary.handling.mode=base64'],
+    ['date[]', 'null', 'time.precision.mode=connect'],
+    ['date[]', 'null', 'time.precision.mode=isostring'],
+    ['polygon', text, UNKNOWN, 'binary.handling.mode=hex'],
+    ['polygon', 'null', UNKNOWN, 'binary.handling.mode=base64'],
+    ['polygon', '"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="', UNKNOWN],
   ]
   for (const [type, json, ...pairs] of placeholders) assert.equal(encoder(type, ...pairs).unavailable, json, type)
 })

@@ -112,7 +112,7 @@ function compileExtension(name: string, options: TypeOptions): TypeEncoder | nul
       return hstoreEncoder(options)
     case 'ltree':
     case 'isbn':
-      return textEncoder(options, { unavailable: 'null' })
+      return textEncoder(options)
     case 'geometry':
     case 'geography':
       return postgisEncoder()

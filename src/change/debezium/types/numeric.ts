@@ -27,10 +27,12 @@ export function numericEncoder(modifier: number, options: TypeOptions): TypeEnco
     fallback: encode('0'),
     unavailable:
       options.decimalHandlingMode === 'string' ? jsonString(placeholderBytes(options).toString('utf8')) : 'null',
-    functionDefault: scale === null ? null : encode('0'),
-    takesDefaults: scale !== null,
+    functionDefault: scale === null ? VARIABLE_FUNCTION_DEFAULTS[options.decimalHandlingMode] : encode('0'),
+    takesDefaults: scale !== null || options.decimalHandlingMode !== 'precise',
   })
 }
+
+const VARIABLE_FUNCTION_DEFAULTS = { precise: null, string: '"0.0"', double: '0.0' } as const
 
 function finiteNumericEncoder(scale: number | null, options: TypeOptions): (text: string) => string {
   switch (options.decimalHandlingMode) {

@@ -63,7 +63,8 @@ export function timeEncoder(modifier: number, options: TypeOptions): TypeEncoder
       ...DEFAULTS,
       encode: (text) => {
         const { secondOfDay, micros } = parseTime(text)
-        return `"${isoTime(secondOfDay)}${shortFraction(micros)}Z"`
+        // 24:00:00 is no time of Java, nor of those who read it.
+        return `"${isoTime(secondOfDay % 86_400)}${shortFraction(micros)}Z"`
       },
       fallback: '"00:00:00Z"',
       functionDefault: '"00:00:00Z"',
@@ -138,7 +139,11 @@ const INT64_MAX = 9_223_372_036_854_775_807n
 function sinceEpoch(text: string, unit: Unit): string {
   const { year, month, day, secondOfDay, micros } = parseTimestamp(text)
   const seconds = daysSinceEpoch(year, month, day) * 86_400 + secondOfDay
-  if (unit === 'millis') return String(seconds * 1000 + Math.floor(micros / 1000))
+  if (unit === 'millis') {
+    const millis = Math.floor(micros / 1000)
+    const isSafe = Math.abs(seconds) < SAFE_SECONDS
+    return isSafe ? String(seconds * 1000 + millis) : String(BigInt(seconds) * 1000n + BigInt(millis))
+  }
   if (unit === 'micros' && Math.abs(seconds) < SAFE_SECONDS) return String(seconds * 1_000_000 + micros)
   const total = BigInt(seconds) * 1_000_000n + BigInt(micros)
   if (unit === 'micros') return String(total)

@@ -24,7 +24,11 @@ export function booleanEncoder(): TypeEncoder {
 export function unknownTypeEncoder(name: string, options: TypeOptions): TypeEncoder {
   const bytes = bytesWriter(options)
   const shape = GEOMETRIC.has(name) ? javaCoordinates : (text: string): string => text
-  return typeEncoder({ encode: (text) => bytes(Buffer.from(shape(text))), fallback: '""' })
+  return typeEncoder({
+    encode: (text) => bytes(Buffer.from(shape(text))),
+    fallback: '""',
+    unavailable: unavailableBytes(options),
+  })
 }
 
 const GEOMETRIC = new Set(['box', 'circle', 'line', 'lseg', 'path', 'polygon'])
@@ -58,14 +62,15 @@ export function bytesWriter(options: TypeOptions): (bytes: Buffer) => string {
 /** Text form of bytea_output hex: `\x3af0`. */
 export function byteaEncoder(options: TypeOptions): TypeEncoder {
   const write = bytesWriter(options)
+  const encode = (text: string): string => write(Buffer.from(text.slice(2), 'hex'))
+  return typeEncoder({ encode, fallback: '""', unavailable: unavailableBytes(options) })
+}
+
+/** Both base64 modes have none. */
+function unavailableBytes(options: TypeOptions): string {
   const placeholder = placeholderBytes(options)
-  const unavailable =
-    options.binaryHandlingMode === 'bytes'
-      ? `"${placeholder.toString('base64')}"`
-      : options.binaryHandlingMode === 'hex'
-        ? jsonString(placeholder.toString('utf8'))
-        : 'null'
-  return typeEncoder({ encode: (text) => write(Buffer.from(text.slice(2), 'hex')), fallback: '""', unavailable })
+  if (options.binaryHandlingMode === 'bytes') return `"${placeholder.toString('base64')}"`
+  return options.binaryHandlingMode === 'hex' ? jsonString(placeholder.toString('utf8')) : 'null'
 }
 
 /** bit(1) and bit varying(1) are booleans, all others bytes. `modifier` is the length in bits; -1 for no limit. */

@@ -11,6 +11,12 @@ import { compileTypeDecoder } from './compile-type.ts'
 /** [type, PostgreSQL's text, properties...] */
 type Case = readonly [type: string, text: string, ...pairs: string[]]
 
+function checkUnknown(cases: readonly Case[]): void {
+  for (const [type, text, ...pairs] of cases) {
+    assert.equal(roundTrip(type, text, ...pairs), undefined, `${type} ${text} ${pairs.join(' ')}`)
+  }
+}
+
 function checkExact(cases: readonly Case[]): void {
   for (const [type, text, ...pairs] of cases) {
     assert.equal(roundTrip(type, text, ...pairs), text, `${type} ${text} ${pairs.join(' ')}`)
