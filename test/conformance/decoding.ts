@@ -44,3 +44,6 @@ export const MISREAD_FULL: Readonly<Record<GroupName, readonly string[]>> = {
   nanoseconds: [],
   'with-schemas': [],
 }
+
+/** Whose type is not read, whatever the identity. */
+export const UNREAD_FULL = columns('vb po co ati ast')
