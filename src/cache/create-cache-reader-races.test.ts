@@ -8,6 +8,7 @@ import type { TestScope } from '../../test/support/defer.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import { GONE, INVALIDATE, statusOf } from './protocol-fixture.ts'
 import { readerFixture, type ReaderFixture } from './reader-fixture.ts'
+import type { RedisConnection } from './redis-call.ts'
 import { type RowView, rowView } from './view.ts'
 import { writeFresh } from './writes.ts'
 
@@ -243,6 +244,42 @@ void test('L6: without Redis the database answers, and when it is back those ans
     { id: '1', status: 'B' },
     'Redis held A, and no consumer has come by',
   )
+})
+
+void test('L6: readers that never cease do not keep a Redis that is back from being believed', async (t) => {
+  const f = await slowFixture(t)
+  let reads = 0
+  // Each look at the positions takes as long as some reads.
+  const redis: RedisConnection = {
+    get isReady() {
+      return f.redis.isReady
+    },
+    async sendCommand(args) {
+      const from = reads
+      const reply = await f.redis.sendCommand([...args])
+      if (args[0] === 'MGET') await waitFor(() => reads > from + 8, { what: 'some reads' })
+      return reply
+    },
+    on: (event, listener) => f.redis.on(event, listener),
+    off: (event, listener) => f.redis.off(event, listener),
+  }
+  const reader = await f.anotherReader({ redis })
+  const stop = new AbortController()
+  const readOn = async (): Promise<void> => {
+    for (; !stop.signal.aborted; reads++) await reader.get(SLOW, { id: '1' })
+  }
+  const readers = Promise.all(Array.from({ length: 8 }, readOn))
+  try {
+    await waitFor(() => reader.isRedisTrusted(), { what: 'trust' })
+    await f.stopRedis()
+    const from = reads
+    await waitFor(() => reads > from + 50, { what: 'answers without Redis' })
+    await f.startRedis()
+    await waitFor(() => reader.isRedisTrusted(), { what: 'trust again', timeoutMs: 20_000 })
+  } finally {
+    stop.abort()
+    await readers
+  }
 })
 
 void test('refresh fills what is absent through leases, and leaves what is there', async (t) => {
