@@ -46,7 +46,7 @@ export async function eventsOf(kafka: KafkaConnection, topic: string): Promise<r
  * For accounts that are kept in SQL: the topic's events go into the table that the embedded mode has for them. Gives the ids that
  * are on the topic more than once.
  */
-export async function copyEvents({ sql, stack }: DistributedSystem): Promise<readonly string[]> {
+export async function copyEvents({ sql, stack }: Pick<DistributedSystem, 'sql' | 'stack'>): Promise<readonly string[]> {
   const events = await eventsOf(stack, 'order-events')
   const ids = events.map(({ eventId }) => eventId)
   await sql`truncate trackops.domain_events`
