@@ -48,6 +48,8 @@ export interface TestSystemOptions {
   /** Instead of a database in the shared server. */
   readonly source?: { readonly url: string; readonly sql: Sql }
   readonly log?: Logger
+  /** Instead of a server of its own. */
+  readonly redis?: TestRedis
 }
 
 function redisClient(url: string) {
@@ -62,7 +64,7 @@ const ROOT = new URL('../../', import.meta.url).pathname
 export async function testSystem(scope: TestScope, options: TestSystemOptions = {}): Promise<TestSystem> {
   const source = options.source ?? (await testPostgres(scope))
   const inventory = await testPostgres(scope)
-  const redisServer = await testRedis(scope)
+  const redisServer = options.redis ?? (await testRedis(scope))
   const ports = { order: await freePort(), inventory: await freePort(), console: await freePort() }
   const suffix = randomBytes(4).toString('hex')
   const env = { TRACKOPS_ORDER_PORT: String(ports.order), TRACKOPS_INVENTORY_PORT: String(ports.inventory) }
