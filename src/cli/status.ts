@@ -45,10 +45,14 @@ function describe(current: SystemStatus): string {
   const lines = [
     `${current.isReady ? 'ready' : 'NOT READY'}, ${current.mode}, up ${current.upSeconds} s, version ${current.version}`,
     `stream     ${stream.state}${stream.reason ? `: ${stream.reason}` : ''}`,
-    `           received ${stream.receivedLsn ?? '-'}, acked ${stream.ackedLsn ?? '-'}, server ${stream.serverLsn ?? '-'}; lag of capture ${bytes(stream.captureLagBytes)}`,
+    ...(current.mode === 'distributed'
+      ? []
+      : [
+          `           received ${stream.receivedLsn ?? '-'}, acked ${stream.ackedLsn ?? '-'}, server ${stream.serverLsn ?? '-'}; lag of capture ${bytes(stream.captureLagBytes)}`,
+        ]),
     ...current.consumers.map(
       (consumer) =>
-        `consumer   ${consumer.name}: ${consumer.state}, applied ${consumer.appliedLsn ?? '-'}, lag ${bytes(consumer.consumerLagBytes)}, ` +
+        `consumer   ${consumer.name}: ${consumer.state}, ${placeOf(consumer)}, ` +
         `${consumer.processedChanges} changes${consumer.reason ? `; ${consumer.reason}` : ''}`,
     ),
     slot
@@ -61,6 +65,12 @@ function describe(current: SystemStatus): string {
     ...current.services.map((service) => `service    ${service.name} ${service.url}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function placeOf(consumer: SystemStatus['consumers'][number]): string {
+  const { partitions, consumerLagMessages, appliedLsn, consumerLagBytes } = consumer
+  if (partitions !== null) return `${partitions} partitions, lag ${consumerLagMessages ?? '-'} messages`
+  return `applied ${appliedLsn ?? '-'}, lag ${bytes(consumerLagBytes)}`
 }
 
 function bytes(count: number | null): string {

@@ -8,7 +8,7 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type DerivedEvent, deriveFrom, letterFor } from './derive-events.ts'
 import type { EventDefinition, RowChangeView } from './event-definition.ts'
-import { publishEvents } from './publish-events.ts'
+import { type InsertEvents, publishEvents } from './publish-events.ts'
 import type { ConsumerName } from './stream-consumer.ts'
 
 const ROWS_AT_ONCE = 500
@@ -22,7 +22,12 @@ const CONSUMER: ConsumerName = 'order-event-consumer'
  * What cannot be told is a row that was deleted meanwhile: docs/guarantees.md says so.
  */
 export async function publishMissedEvents(
-  deps: { readonly sql: Sql; readonly log: Logger },
+  deps: {
+    readonly sql: Sql
+    readonly log: Logger
+    /** Default: the table of domain events. */
+    readonly insert?: InsertEvents
+  },
   definitions: readonly EventDefinition[],
   horizon: bigint,
   signal: AbortSignal,
@@ -44,7 +49,7 @@ export async function publishMissedEvents(
       if (events.length === 0 && letters.length === 0) continue
       const { count, deadLetters } = await deps.sql.begin(async (tx) => {
         await insertDeadLetters(tx, letters)
-        return await publishEvents(tx, events, CONSUMER)
+        return await publishEvents(tx, events, CONSUMER, deps.insert)
       })
       published += count
       for (const letter of [...letters, ...deadLetters]) {

@@ -16,6 +16,11 @@ export interface PartitionSourceDeps {
   readonly relations: TableRelations
   /** L4: whatever the record meant must not stay as it was; nothing after it is delivered before this is done. */
   readonly onUnreadable: (record: UnreadableRecord) => Promise<void>
+  /**
+   * A snapshot's first record here: the slot was made anew, and with it the log begins anew. The LSN is the slot's consistent point. Also
+   * nothing after it is delivered before this is done.
+   */
+  readonly onSnapshot?: (consistentPoint: Lsn) => Promise<void>
 }
 
 export interface UnreadableRecord {
@@ -70,7 +75,11 @@ export function createPartitionSource(deps: PartitionSourceDeps): BatchSource {
       if (change) changes.push(change)
     }
     const items = groupChanges(changes, snapshotSeen)
-    snapshotSeen = changes.findLast(({ change }) => change.op === 'r')?.change.lsn ?? snapshotSeen
+    for (const item of items) {
+      if (item.kind !== 'snapshot' || item.supersedes === undefined) continue
+      snapshotSeen = item.supersedes
+      await deps.onSnapshot?.(snapshotSeen)
+    }
     return [...items, { kind: 'progress', lsn: toLsn(nextOffset) }]
   }
 

@@ -101,6 +101,17 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
   })
 
+  new Gauge({
+    name: 'cdc_consume_lag_messages',
+    help: 'Distributed: records between what the consumer has applied and the end of the partitions that this process has',
+    labelNames: ['consumer'],
+    registers,
+    collect() {
+      for (const { name, lagMessages } of sources.pipeline()?.consumers ?? [])
+        if (typeof lagMessages === 'number') this.set({ consumer: name }, lagMessages)
+    },
+  })
+
   function gauge(name: string, help: string, read: () => number | null): void {
     new Gauge({
       name,

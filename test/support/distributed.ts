@@ -3,6 +3,9 @@ import type { TestScope } from './defer.ts'
 import { type OwnStack, ownStack } from './stack.ts'
 import { type TestSystem, type TestSystemOptions, testSystem } from './system.ts'
 
+/** For a test of many parts on one system: its servers take longer to start than most parts take. */
+export const WHOLE_MS = 7 * 60_000
+
 export interface DistributedSystem extends TestSystem {
   readonly stack: OwnStack
 }

@@ -27,6 +27,8 @@ export interface PartitionConsumersDeps {
   /** The consumer of one partition, with what belongs to it alone. */
   readonly open: (partition: OwnPartition, history: History) => Promise<OpenedConsumer>
   readonly onUnreadable: (partition: OwnPartition, record: UnreadableRecord) => Promise<void>
+  /** See PartitionSourceDeps. */
+  readonly onSnapshot?: (consistentPoint: Lsn, signal: AbortSignal) => Promise<void>
 }
 
 export interface OpenedConsumer {
@@ -102,6 +104,7 @@ export function createPartitionConsumers(
         decoder: deps.decoder,
         relations: deps.relations,
         onUnreadable: (record) => deps.onUnreadable(partition, record),
+        onSnapshot: async (consistentPoint) => await deps.onSnapshot?.(consistentPoint, signal),
       })
       started()
       await opened.consumer.run(source, context, signal)

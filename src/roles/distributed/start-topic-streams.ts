@@ -8,18 +8,21 @@ import { createCacheConsumer } from '../../consume/cache-consumer.ts'
 import { createOrderEventConsumer } from '../../consume/order-event-consumer.ts'
 import type { UnreadableRecord } from '../../consume/partition-source.ts'
 import { formatStoredPosition } from '../../consume/stored-position.ts'
-import type { ConsumerName } from '../../consume/stream-consumer.ts'
+import { CONSUMER_GROUPS, type ConsumerName } from '../../consume/stream-consumer.ts'
 import { createTopicEventStore, placeOf } from '../../consume/topic-event-store.ts'
 import { type DeadLetter, insertDeadLetters } from '../../log/dead-letters.ts'
 import type { KafkaClients } from '../../log/kafka/kafka-clients.ts'
 import type { OwnPartition } from '../../log/kafka/partition-group.ts'
+import { committedOffsets } from '../../log/kafka/topic-offsets.ts'
 import { connectRedis, createRedisClient } from '../redis-client.ts'
 import type { StartedStream, StreamParts } from '../start-stream.ts'
 import { changeTopics, connectorModes, tablesOfViews } from './change-topics.ts'
 import type { DeadLetterTopics } from './dead-letter-topics.ts'
+import { createLogProgress } from './log-progress.ts'
 import { createPartitionConsumers, type OpenedConsumer, type PartitionConsumers } from './partition-consumers.ts'
 import { createSharedForget } from './shared-forget.ts'
-import { createSharedHistory } from './shared-history.ts'
+import { createEventHorizon, recoverMissedEvents, storeFirstHorizon } from './missed-events.ts'
+import { createSharedHistory, type SharedHistory } from './shared-history.ts'
 import { topicStreamsStatus } from './topic-streams-status.ts'
 
 export interface TopicStreamParts extends StreamParts {
@@ -116,6 +119,7 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
     return { consumer, commitsOffsets: true, close: () => store.close() }
   }
 
+  const recovery = { sql: source, log, clients }
   const consumers: PartitionConsumers[] = roles.flatMap((name) => {
     const isEvents = name === 'order-event-consumer'
     if (isEvents && definitions.length === 0) return []
@@ -123,6 +127,9 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
       {
         ...shared,
         open: isEvents ? openEvents : openCache(name),
+        ...(isEvents
+          ? { onSnapshot: (point, signal) => recoverMissedEvents(recovery, definitions, point, signal) }
+          : {}),
         onUnreadable: (partition, record) =>
           isEvents
             ? setAside(partition, [unreadableLetter(record, partition, name)])
@@ -134,6 +141,7 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
       },
     )
   })
+  const horizon = roles.includes('order-event-consumer') ? await watchHorizon(parts, shared.history) : null
   const stopping = new AbortController()
   const running = Promise.all(consumers.map((consumer) => consumer.run(stopping.signal))).then(() => undefined)
   running.catch(() => stopping.abort())
@@ -143,8 +151,42 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
     async stop() {
       stopping.abort()
       await running.catch(() => undefined)
+      await horizon?.stop()
       whole.close()
       redis.destroy()
+    },
+  }
+}
+
+const HORIZON_EVERY_MS = 5_000
+
+/** Of the events' group: what it has committed, against where its topics end. */
+async function watchHorizon(
+  { clients, config, source, log }: TopicStreamParts,
+  history: SharedHistory,
+): Promise<{ stop(): Promise<void> }> {
+  await storeFirstHorizon(source)
+  const admin = clients.admin()
+  const tables = (config.events ?? []).map(({ table }) => table)
+  const progress = createLogProgress(
+    {
+      admin,
+      sql: source,
+      positions: async () => [await committedOffsets(admin, CONSUMER_GROUPS['order-event-consumer'])],
+    },
+    { slot: config.source.slot, topics: changeTopics(config, tables).map(({ topic }) => topic) },
+  )
+  const horizon = createEventHorizon({
+    sql: source,
+    log,
+    progress,
+    visibility: async () => (await history.current()).visibility,
+  })
+  const timer = setInterval(() => void horizon.look(), HORIZON_EVERY_MS)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await admin.close().catch(() => undefined)
     },
   }
 }
