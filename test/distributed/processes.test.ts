@@ -8,6 +8,7 @@ import { prepareDatabases } from '../../src/roles/prepare-databases.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { assertBooksBalance } from '../faults/killed.ts'
 import { defer } from '../support/defer.ts'
+import { WHOLE_MS } from '../support/distributed.ts'
 import { ownPostgres } from '../support/postgres.ts'
 import { type CliProcess, startCli } from '../support/process.ts'
 import { testRedis } from '../support/redis.ts'
@@ -23,7 +24,7 @@ const PARTITIONS = 3
 
 test(
   'roles as processes share partitions, come and go under load, and are killed: nothing lost, nothing twice',
-  { skip },
+  { skip, timeout: WHOLE_MS },
   async (t) => {
     const site = await processSite(t)
     const services = await site.run('order-service', 'inventory-service')

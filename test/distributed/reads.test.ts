@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { readYourWrites } from '../end-to-end/read-your-writes.ts'
 import { checkIdle, checkUnderLoad } from '../faults/redis-lost.ts'
-import { distributedSystem } from '../support/distributed.ts'
+import { distributedSystem, WHOLE_MS } from '../support/distributed.ts'
 import { whyNoStack } from '../support/stack.ts'
 import { assertNothingStale, caughtUp } from '../support/verdict.ts'
 
@@ -11,7 +11,7 @@ const skip = await whyNoStack()
 
 test(
   'distributed: a read that presents the token of a write sees it, and a Redis that lost data is repaired',
-  { skip },
+  { skip, timeout: WHOLE_MS },
   async (t) => {
     const system = await distributedSystem(t)
 

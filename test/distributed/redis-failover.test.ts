@@ -2,7 +2,7 @@ import { createClient } from '@redis/client'
 import { type TestContext, test } from 'node:test'
 
 import { checkUnderLoad } from '../faults/redis-lost.ts'
-import { distributedSystem } from '../support/distributed.ts'
+import { distributedSystem, WHOLE_MS } from '../support/distributed.ts'
 import { defer } from '../support/defer.ts'
 import { testRedis, type TestRedis } from '../support/redis.ts'
 import { whyNoStack } from '../support/stack.ts'
@@ -14,7 +14,7 @@ const skip = await whyNoStack()
 
 test(
   'distributed: a replica that is promoted without the last writes is found out, and nothing stays stale',
-  { skip },
+  { skip, timeout: WHOLE_MS },
   async (t) => {
     await checkFailover(t, (options) => distributedSystem(t, options))
   },
