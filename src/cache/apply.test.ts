@@ -137,6 +137,15 @@ void test('P2: after an answer from the database, no change at or below its mark
   assert.equal(statusOf(await f.get('item:1')), 'NEW')
 })
 
+void test('policy all: what a mark keeps a change from creating is filled by a read; what something newer keeps away is not', async (t) => {
+  const f = await protocolFixture(t)
+  await f.redis.command('SET', '{item:1}:answered', '0000000000000014')
+  assert.deepEqual(await f.apply('both', 19, operation(f.view('entity'), 'item:1', 19, value('OLD'))), ['item:1'])
+  await f.apply('invalidate', 40, operation(f.view('entity'), 'item:2', 40, value('NEW')))
+  await f.redis.command('SET', '{item:2}:answered', '0000000000000030')
+  assert.deepEqual(await f.apply('warm', 30, operation(f.view('entity'), 'item:2', 30, value('OLD'))), [])
+})
+
 void test('P1: deleted and inserted again with a lower LSN, the row that is there last is cached', async (t) => {
   // T2 inserts at 70 and waits in a unique index for T1, which deletes at 80 and commits first.
   const f = await protocolFixture(t)

@@ -94,7 +94,7 @@ export const ROW_MUTANTS: readonly RowMutant[] = [
   },
   {
     name: 'the warmer does not look at fences',
-    edits: [{ from: 'if not (isFenced or absent or', to: 'if not (absent or' }],
+    edits: [{ from: 'isBehindOthers = isFenced or absent or', to: 'isBehindOthers = absent or' }],
     rule: 'fence',
     options: {},
   },

@@ -211,9 +211,12 @@ for i = 1, count do
             redis.call('UNLINK', key)
           end
         elseif view.policy == 'a' or wasThere then
-          if not (isFenced or absent or (answered and answered > lsn) or view.fence > lsn) then
+          local isBehindOthers = isFenced or absent or view.fence > lsn
+          local isBehindAnswer = (answered and answered > lsn)
+          if not isBehindOthers and not isBehindAnswer then
             redis.call('SETEX', key, ttl, document)
-          elseif view.policy ~= 'a' then
+          elseif view.policy ~= 'a' or not isBehindOthers then
+            -- Behind an answer only a read tells what is newest; nobody else would come to warm the key.
             reply[#reply + 1] = i
           end
         end
