@@ -46,7 +46,7 @@ export function createAuthenticator(target: ConnectionTarget): Authenticator {
           scram.verify(rest.toString('utf8'))
           return null
         default:
-          throw unknown(`number ${body.readInt32BE(0)}`)
+          throw unknown(body.length < 4 ? 'without a number' : `number ${body.readInt32BE(0)}`)
       }
     },
   }

@@ -2,7 +2,7 @@ import { TrackOpsError } from '../runtime/errors.ts'
 
 /**
  * Cuts PostgreSQL's byte stream into messages (a type byte, a length of four bytes, the body) in one pass: a message
- * that lies within one chunk is handed on where it lies, and only one that spans chunks is copied, once. Handlers must be done
+ * that lies within one chunk is handed on where it lies, and only one that spans chunks is copied. Handlers must be done
  * with the bytes, or keep a view of them, when they return.
  */
 export type MessageHandler = (type: number, bytes: Buffer, start: number, end: number) => void
@@ -10,6 +10,8 @@ export type MessageHandler = (type: number, bytes: Buffer, start: number, end: n
 const HEADER_BYTES = 5
 /** PostgreSQL's own limit for one message (`PQ_LARGE_MESSAGE_LIMIT`, MaxAllocSize - 1): more means that we lost the frame. */
 const MAX_BODY_BYTES = 0x3fff_ffff
+/** Of a message that spans chunks, so much is reserved at once; a longer one has to come before it is believed. */
+const FIRST_BYTES = 256 * 1024
 
 export interface MessageFramer {
   /** @throws TrackOpsError POSTGRES_PROTOCOL for a length that no message can have */
@@ -22,6 +24,15 @@ export function createMessageFramer(handle: MessageHandler): MessageFramer {
   let body: Buffer | null = null
   let bodyFilled = 0
 
+  /** Room for what may come next: at most twice what has come, so that a length alone reserves nothing. */
+  function roomFor(length: number): Buffer {
+    if (body && bodyFilled < body.length) return body
+    const grown = Buffer.allocUnsafe(Math.min(length, Math.max(FIRST_BYTES, 2 * bodyFilled)))
+    body?.copy(grown, 0, 0, bodyFilled)
+    body = grown
+    return grown
+  }
+
   /** Completes the message that the last chunk began; gives the place in this chunk where the next one starts. */
   function continuePartial(chunk: Buffer, from: number): number {
     let at = from
@@ -31,12 +42,15 @@ export function createMessageFramer(handle: MessageHandler): MessageFramer {
       at += copied
       if (headerFilled < HEADER_BYTES) return at
     }
-    body ??= Buffer.allocUnsafe(bodyLength(header, 0))
-    const copied = chunk.copy(body, bodyFilled, at, at + body.length - bodyFilled)
-    bodyFilled += copied
-    at += copied
-    if (bodyFilled === body.length) {
-      const whole = body
+    const length = bodyLength(header, 0)
+    let whole = roomFor(length)
+    while (bodyFilled < length && at < chunk.length) {
+      whole = roomFor(length)
+      const copied = chunk.copy(whole, bodyFilled, at, at + whole.length - bodyFilled)
+      bodyFilled += copied
+      at += copied
+    }
+    if (bodyFilled === length) {
       const type = header[0] ?? 0
       headerFilled = 0
       bodyFilled = 0

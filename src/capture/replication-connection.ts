@@ -60,6 +60,7 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
   let reply: Reply | null = null
   let failure: Error | null = null
   let isReady = false
+  let isStreamAsked = false
   let isStreaming = false
 
   function end(error: Error): void {
@@ -78,16 +79,19 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
   function onMessage(type: number, bytes: Buffer, start: number, end: number): void {
     switch (type) {
       case MESSAGE.copyData:
+        // nobody would take it, and the socket that is paused for it would say nothing more, not even that it was closed
+        if (!isStreaming) throw broken('data of a stream that does not run')
         inbox.push(bytes, start, end)
         return
       case MESSAGE.dataRow:
-        reply?.rows.push(parseDataRow(bytes, start))
+        reply?.rows.push(parseDataRow(bytes, start, end))
         return
       case MESSAGE.readyForQuery:
         isReady = true
         finishReply()
         return
       case MESSAGE.copyBothResponse:
+        if (!isStreamAsked) throw broken('a stream that nobody asked for')
         isStreaming = true
         finishReply()
         return
@@ -145,7 +149,10 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
     try {
       framer.push(chunk)
     } catch (error) {
-      fail(toCaptureError(error, 'reading from PostgreSQL'))
+      // From reading beyond the end of a message's bytes.
+      fail(
+        error instanceof RangeError ? broken('a message cut short') : toCaptureError(error, 'reading from PostgreSQL'),
+      )
     }
   })
   socket.on('error', (error) => fail(toCaptureError(error, 'the connection to PostgreSQL broke')))
@@ -168,7 +175,9 @@ export async function connectReplication(options: ConnectOptions): Promise<Repli
     query: (sql) => exchange(queryMessage(sql)),
     async startStream(sql, limits) {
       inbox.setLimits(limits)
+      isStreamAsked = true
       await exchange(queryMessage(sql))
+      if (!isStreaming) throw broken('no stream')
       return inbox.stream
     },
     close(reason) {
@@ -206,7 +215,7 @@ function startupParameters(user: string, database: string, options: ConnectOptio
   }
 }
 
-function parseDataRow(bytes: Buffer, start: number): ResultRow {
+function parseDataRow(bytes: Buffer, start: number, end: number): ResultRow {
   const count = bytes.readUInt16BE(start)
   const row: (string | null)[] = []
   let at = start + 2
@@ -215,11 +224,16 @@ function parseDataRow(bytes: Buffer, start: number): ResultRow {
     at += 4
     if (length < 0) row.push(null)
     else {
+      if (at + length > end) throw broken('a row cut short')
       row.push(bytes.toString('utf8', at, at + length))
       at += length
     }
   }
   return row
+}
+
+function broken(what: string): TrackOpsError {
+  return new TrackOpsError('POSTGRES_PROTOCOL', `PostgreSQL sent ${what}: is it PostgreSQL?`)
 }
 
 /** `18.4 (Debian ...)` to 180004; `19beta1` to 190000. */
