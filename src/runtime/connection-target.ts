@@ -50,13 +50,15 @@ export function parseDatabaseUrl(databaseUrl: string): ConnectionTarget {
   const user = decode(url.username) || (url.searchParams.get('user') ?? userInfo().username)
   const rootCertificatePath = url.searchParams.get('sslrootcert')
   const sslName = url.searchParams.get('sslmode') ?? (rootCertificatePath === 'system' ? 'verify-full' : 'prefer')
-  const sslMode = SSL_MODES[sslName]
+  const sslMode = Object.hasOwn(SSL_MODES, sslName) ? SSL_MODES[sslName] : undefined
   if (sslMode === undefined) throw invalid(`sslmode ${sslName} is unknown`)
   if (rootCertificatePath === 'system' && sslMode !== 'verify-full')
     throw invalid('sslrootcert=system trusts many authorities, so it needs sslmode=verify-full')
+  const port = Number(url.port || (url.searchParams.get('port') ?? 5432))
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw invalid('its port is none from 1 to 65535')
   return {
     host: url.searchParams.get('host') ?? (decode(url.hostname).replaceAll(/^\[|\]$/g, '') || 'localhost'),
-    port: Number(url.port || (url.searchParams.get('port') ?? 5432)),
+    port,
     user,
     password: decode(url.password) || (url.searchParams.get('password') ?? ''),
     database: decode(url.pathname.slice(1)) || user,

@@ -250,11 +250,31 @@ function url(variable: string, doc: string, protocol: RegExp): Setting<string> {
     default: undefined,
     isSecret: true,
     expected: URL_FORMS.get(protocol) ?? 'a URL',
-    parse: (text) => (URL.canParse(text) && protocol.test(new URL(text).protocol) ? text : null),
+    parse: (text) =>
+      URL.canParse(text) && protocol.test(new URL(text).protocol) && (protocol !== REDIS_URL || isRedisUrl(text))
+        ? text
+        : null,
+  }
+}
+
+/** What its client would throw at: a path that is no database, a percent sign that begins nothing. */
+function isRedisUrl(text: string): boolean {
+  const { pathname, username, password } = new URL(text)
+  return /^(?:\/\d{0,9})?$/.test(pathname) && [username, password].every(isDecodable)
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
   }
 }
 
 function brokers(text: string): readonly string[] | null {
   const list = text.split(',').map((broker) => broker.trim())
-  return list.every((broker) => /^[^\s:]+:\d{1,5}$/.test(broker)) ? list : null
+  return list.every((broker) => /^[^\s:]+:\d{1,5}$/.test(broker) && Number(broker.split(':')[1]) <= 65_535)
+    ? list
+    : null
 }

@@ -157,7 +157,7 @@ function splitPair(pair: string): [string, string] {
 }
 
 function checkWithoutEffect(name: string, value: string): void {
-  const allowed = WITHOUT_EFFECT[name]
+  const allowed = Object.hasOwn(WITHOUT_EFFECT, name) ? WITHOUT_EFFECT[name] : undefined
   if (allowed === undefined) {
     throw new TrackOpsError('USAGE', `unknown property ${name}; known: ${PROPERTY_NAMES.join(', ')}`)
   }
