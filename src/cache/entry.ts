@@ -57,8 +57,11 @@ export function satisfies(version: string, token: FreshnessToken): boolean {
   return isVisible(token.xid, snapshot)
 }
 
+/** Behind the code, what lua/versions.lua writes: what only begins like it says nothing about its age, and nobody would ever replace it. */
+const KIND = /^\|(?:e\|[0-9A-F]{16}\|\d+|r\|\d+:\d+:[\d,]*)$/
+
 function isOfCode(view: CompiledView, version: string): boolean {
-  return version.startsWith(`${view.code}|`)
+  return version.startsWith(view.code) && KIND.test(version.slice(view.code.length))
 }
 
 function parseObject(text: string): Record<string, Document[string]> | undefined {

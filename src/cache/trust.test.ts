@@ -24,6 +24,14 @@ void test('L2: a history that another has followed is behind', () => {
   assert.equal(seen.judge(['old|9']), 'behind')
 })
 
+void test('L2: what a stranger wrote in place of a position is behind, and no history that ours belongs to the past of', () => {
+  const seen = createSeenPositions()
+  assert.equal(seen.judge(['h|1']), 'current')
+  for (const strange of ['', 'zz', '|', 'h|', '|1', 'h|x', 'h||1'])
+    assert.equal(seen.judge([strange]), 'behind', strange)
+  assert.equal(seen.judge(['h|1']), 'current')
+})
+
 void test('P2: answers that Redis was not told of are owed until they are paid, and beyond what is remembered until marks run out', async () => {
   let now = 0
   const view = compileViews(SHOP_VIEWS).byName('entity')

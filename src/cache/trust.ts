@@ -119,6 +119,7 @@ export interface SeenPositions {
 }
 
 const HISTORIES_KEPT = 100
+const POSITION = /^[^|]+\|[0-9A-F]+(?:\/\d+)?$/
 
 /** Positions are `<history>|<text that sorts>`. Histories do not compare: one that another has followed is behind. */
 export function createSeenPositions(): SeenPositions {
@@ -146,6 +147,8 @@ export function createSeenPositions(): SeenPositions {
 
   return {
     judge(positions, known = greatest) {
+      // A stranger's text: taken for a history it would make ours one of the past, and no reader would ask this Redis again.
+      if (positions.some((position) => position !== null && !POSITION.test(position))) return 'behind'
       if (positions.some((position, place) => isBehind(position, place, known))) return 'behind'
       note(positions)
       return positions.some((position) => position !== null) ? 'current' : 'unknown'
