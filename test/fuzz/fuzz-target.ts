@@ -18,6 +18,8 @@ export interface OpenTarget {
   readonly inputs: fc.Arbitrary<Buffer>
   /** @throws unless the promise holds */
   readonly check: (input: Buffer) => Promise<void> | void
+  /** An input that takes longer is stuck. Default 20 s. */
+  readonly hangMs?: number
 }
 
 /** Runs what may refuse its input, but only by name. @throws anything that is no TrackOpsError of one of these codes */

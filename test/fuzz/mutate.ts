@@ -51,7 +51,11 @@ const repeat = fc.tuple(place, place, fc.integer({ min: 1, max: 200 })).map(([fr
     return Buffer.concat([bytes.subarray(0, target), some, bytes.subarray(target)])
   }
 })
-const cut = place.map((nat): Mutation => (bytes) => bytes.subarray(0, at(nat, bytes.length)))
+const cut = place.map(
+  (nat): Mutation =>
+    (bytes) =>
+      bytes.subarray(0, at(nat, bytes.length)),
+)
 
 const mutation = fc.oneof(flip, overwrite, length32, remove, insert, repeat, cut)
 
@@ -114,7 +118,12 @@ const oddJson: fc.Arbitrary<unknown> = fc.oneof(
 type Holder = Record<string, unknown> | unknown[]
 
 /** `nth`: of all members of the document, in order. */
-type JsonMutation = { readonly nth: number; readonly how: 'replace' | 'remove' | 'add' | 'rename'; readonly name: string; readonly value: unknown }
+type JsonMutation = {
+  readonly nth: number
+  readonly how: 'replace' | 'remove' | 'add' | 'rename'
+  readonly name: string
+  readonly value: unknown
+}
 
 /** JSON texts: a seed of which some members were replaced, removed, renamed or added. */
 export function mutatedJson(seeds: readonly unknown[]): fc.Arbitrary<unknown> {
@@ -142,9 +151,11 @@ function mutateJson(root: Record<string, unknown>, { nth, how, name, value }: Js
   collect(root)
   const [holder, key] = members[at(nth, members.length)] ?? [root, 'root']
   const object = holder as Record<string, unknown>
-  if (how === 'replace' || holder === root) define(object, key, value)
+  // Of its own: the next change may be within it.
+  const own = structuredClone(value)
+  if (how === 'replace' || holder === root) define(object, key, own)
   else if (how === 'remove') delete object[key]
-  else if (how === 'add') define(object, name, value)
+  else if (how === 'add') define(object, name, own)
   else {
     define(object, name, object[key])
     delete object[key]

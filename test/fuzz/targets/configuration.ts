@@ -55,7 +55,18 @@ const URLS = [
 export const settings: FuzzTarget = {
   name: 'settings',
   open() {
-    const word = fc.constantFrom('1', '0', 'embedded', 'distributed', 'PLAIN', '65536', 'a:1', 'a:65536', '/nowhere', '/')
+    const word = fc.constantFrom(
+      '1',
+      '0',
+      'embedded',
+      'distributed',
+      'PLAIN',
+      '65536',
+      'a:1',
+      'a:65536',
+      '/nowhere',
+      '/',
+    )
     const changedUrl = fc
       .tuple(fc.constantFrom(...URLS), fc.nat({ max: 80 }), fc.nat({ max: 6 }), oddText)
       .map(([url, at, removed, text]) => url.slice(0, at) + text + url.slice(at + removed))
@@ -94,7 +105,9 @@ export const debeziumOptions: FuzzTarget = {
     const suffixed = fc.tuple(name, oddText).map(([one, more]) => one + more)
     const pair = fc.tuple(fc.oneof(name, suffixed), value).map(([left, right]) => `${left}=${right}`)
     return {
-      inputs: asBytes(fc.array(fc.oneof({ weight: 9, arbitrary: pair }, { weight: 1, arbitrary: oddText }), { maxLength: 4 })),
+      inputs: asBytes(
+        fc.array(fc.oneof({ weight: 9, arbitrary: pair }, { weight: 1, arbitrary: oddText }), { maxLength: 4 }),
+      ),
       check(input) {
         const pairs = parsed(input) as string[]
         refusesOnly(['USAGE'], () => parseDebeziumOptions(pairs, { topicPrefix: 'tp' }))

@@ -11,10 +11,17 @@ import { type FuzzTarget, refusesOnly, refusesOnlyWith } from '../fuzz-target.ts
 import { mutatedBytes } from '../mutate.ts'
 import { framed, recordMessages } from './pgoutput.ts'
 
-const CODES: readonly TrackOpsError['code'][] = ['POSTGRES_UNREACHABLE', 'POSTGRES_REFUSED', 'POSTGRES_PROTOCOL', 'SLOT_BUSY', 'TIMEOUT']
+const CODES: readonly TrackOpsError['code'][] = [
+  'POSTGRES_UNREACHABLE',
+  'POSTGRES_REFUSED',
+  'POSTGRES_PROTOCOL',
+  'SLOT_BUSY',
+  'TIMEOUT',
+]
 const ALLOWED_BYTES = 8 * 1024 * 1024
 /** A server that says nothing more keeps its connection only so long. */
 const CONNECT_MS = 300
+const SILENT_MS = 30
 const LIMITS = { maxMessages: 50, maxBytes: 100_000 }
 
 /**
@@ -37,6 +44,7 @@ export const replicationServer: FuzzTarget = {
     const speaker = await startSpeaker()
     defer(scope, () => speaker.close())
     return {
+      hangMs: 3000,
       inputs: mutatedBytes(seeds),
       async check(input) {
         speaker.say(input)
@@ -88,10 +96,13 @@ async function startSpeaker(): Promise<Speaker> {
     socket.on('close', () => sockets.delete(socket))
     // As much again with each thing that it is asked, so that answers come behind their questions.
     const parts = partsOf(words)
+    let idle: NodeJS.Timeout | undefined
     socket.on('data', () => {
       const next = parts.shift()
       if (next) socket.write(next)
+      clearTimeout(idle)
       if (parts.length === 0) socket.end()
+      else idle = setTimeout(() => socket.end(), SILENT_MS)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
