@@ -1,7 +1,7 @@
 /** Everything that there is to know about one key: entry, version, side keys, and the row as the database gives it now. */
 import type { CompiledView, CompiledViews } from '../cache/compiled-view.ts'
 import type { Found } from '../cache/database-read.ts'
-import { callRedis } from '../cache/redis-call.ts'
+import { callRedis, isErrorReply } from '../cache/redis-call.ts'
 import { formatLsn, lsnFromFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { type CachedEntry, fieldsOf, type RedisDeps, readCachedEntries } from './cached-entry.ts'
@@ -91,6 +91,9 @@ interface SideKey {
   readonly ttlMs: number | null
 }
 
+/** What a stranger put in place of a text: the scripts see nothing there. */
+const ANOTHER_TYPE = 'something of another type'
+
 async function readSideKeys(
   { redis, timeoutMs }: RedisDeps,
   key: string,
@@ -101,7 +104,11 @@ async function readSideKeys(
   }
   const read = async (suffix: string): Promise<SideKey | null> => {
     const name = `{${key}}:${suffix}`
-    const [text, ttlMs] = await Promise.all([callRedis(redis, ['GET', name], timeoutMs), ttlOf(name)])
+    const reading = callRedis(redis, ['GET', name], timeoutMs).catch((error: unknown) => {
+      if (isErrorReply(error, 'WRONGTYPE')) return ANOTHER_TYPE
+      throw error
+    })
+    const [text, ttlMs] = await Promise.all([reading, ttlOf(name)])
     return typeof text === 'string' ? { text, ttlMs } : null
   }
   const [ttlMs, lease, fence, answered, absent] = await Promise.all([

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 
 import { runTarget, seedOf } from './run-target.ts'
-import { consoleServer, inventoryService, orderService } from './targets/http.ts'
+import { consoleServer, httpSocket, inventoryService, orderService } from './targets/http.ts'
 
 const seed = seedOf(process.env['TRACKOPS_FUZZ_SEED'])
 
@@ -15,4 +15,8 @@ test('whatever the inventory service is asked, it answers, never with 500, and w
 
 test('whatever the console is asked, it answers, never with 500', async (t) => {
   await runTarget(t, consoleServer, { seed, runs: 250 })
+})
+
+test('whatever bytes come on a socket of a service, the connection ends, never with 500, and the next client is served', async (t) => {
+  await runTarget(t, httpSocket, { seed, runs: 150 })
 })

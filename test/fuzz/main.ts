@@ -12,7 +12,7 @@ import { runTarget, seedOf } from './run-target.ts'
 import { configuration, debeziumOptions, settings } from './targets/configuration.ts'
 import { domainEvents } from './targets/domain-events.ts'
 import { envelope } from './targets/envelope.ts'
-import { consoleServer, inventoryService, orderService } from './targets/http.ts'
+import { consoleServer, httpSocket, inventoryService, orderService } from './targets/http.ts'
 import { assembler, decoder, framer } from './targets/pgoutput.ts'
 import { redisStrangers } from './targets/redis-strangers.ts'
 import { replicationServer } from './targets/replication-server.ts'
@@ -29,6 +29,7 @@ const TARGETS: readonly FuzzTarget[] = [
   orderService,
   inventoryService,
   consoleServer,
+  httpSocket,
   redisStrangers,
   domainEvents,
 ]

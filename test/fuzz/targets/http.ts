@@ -1,5 +1,6 @@
 /** Requests: any method, address, header and body, at both services and the console. */
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
@@ -9,7 +10,7 @@ import { testInventory, testOrders } from '../../../app/test-support/order-syste
 import { createConsole } from '../../../src/roles/console-server.ts'
 import { defer } from '../../support/defer.ts'
 import type { FuzzTarget } from '../fuzz-target.ts'
-import { asBytes, mutatedJson, ODD_TEXTS, oddText } from '../mutate.ts'
+import { asBytes, mutatedBytes, mutatedJson, ODD_TEXTS, oddText } from '../mutate.ts'
 
 const ORDER = '550e8400-e29b-41d4-a716-446655440000'
 const NEW_ORDER = {
@@ -166,4 +167,40 @@ export const consoleServer: FuzzTarget = {
       check: async (input) => void (await ask(app, input)),
     }
   },
+}
+
+/** What is no HTTP: bytes on a socket. The connection ends, with an answer of 4xx or none, and the next client is served. */
+export const httpSocket: FuzzTarget = {
+  name: 'http-socket',
+  async open(scope) {
+    const { app } = await testOrders(scope)
+    const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+    defer(scope, () => app.close())
+    const body = JSON.stringify(NEW_ORDER)
+    const seeds = [
+      `GET /api/orders/${ORDER} HTTP/1.1\r\nhost: x\r\nx-freshness-token: 1-0000000000000001\r\nconnection: close\r\n\r\n`,
+      `POST /api/orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `PUT /api/orders/${ORDER}/status HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n2\r\n1}\r\n0\r\n\r\n`,
+    ].map((text) => Buffer.from(text))
+    return {
+      inputs: mutatedBytes(seeds),
+      async check(input) {
+        const answer = await exchange(Number(url.port), input)
+        for (const [, status] of answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)) assert.ok(Number(status) < 500, answer)
+        const next = await fetch(`${url.origin}/api/orders/${ORDER}`)
+        assert.equal(next.status, 404)
+        await next.arrayBuffer()
+      },
+    }
+  },
+}
+
+function exchange(port: number, input: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const socket = connect(port, '127.0.0.1', () => socket.end(input))
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')))
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve(answer))
+  })
 }

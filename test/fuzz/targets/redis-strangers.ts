@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 
 import fc from 'fast-check'
 
+import { createDatabaseReads } from '../../../src/cache/database-read.ts'
 import type { CompiledView } from '../../../src/cache/compiled-view.ts'
 import type { KeyAction } from '../../../src/cache/key-operation.ts'
 import { member, members } from '../../../src/cache/protocol-fixture.ts'
@@ -13,6 +14,7 @@ import { readerFixture, type ReaderFixture } from '../../../src/cache/reader-fix
 import type { ListView, RowView } from '../../../src/cache/view.ts'
 import { lsnToFixedHex, parseLsn } from '../../../src/change/lsn.ts'
 import { TrackOpsError } from '../../../src/runtime/errors.ts'
+import { inspectKey } from '../../../src/verify/inspect-key.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import type { FuzzTarget } from '../fuzz-target.ts'
 import { asBytes, oddText } from '../mutate.ts'
@@ -114,6 +116,8 @@ export const redisStrangers: FuzzTarget = {
         const k = KEYS[input.view]
         for (const command of commands) await write(fixture, view, k, command)
         if (await isForged(fixture, view, k)) return
+        // Whoever looks is told what is there, whatever it is.
+        await inspectKey({ redis, timeoutMs: 5000, views: fixture.views, reads: createDatabaseReads({ sql }) }, k)
         await assertAnswer(fixture, view, 'the first read')
         for (const command of commands) await write(fixture, view, k, command)
         if (await isForged(fixture, view, k)) return
