@@ -2,9 +2,10 @@
 import { cpus, totalmem } from 'node:os'
 
 import { drain } from './drain.ts'
+import { rivals } from './rivals.ts'
 import type { Bench } from './measure.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { drain }
+const BENCHES: Readonly<Record<string, Bench>> = { drain, rivals }
 
 const [name = 'drain', ...rest] = process.argv.slice(2)
 const bench = BENCHES[name]
@@ -12,6 +13,8 @@ if (!bench) {
   console.error(`bench: there is no ${name}; there are ${Object.keys(BENCHES).join(', ')}`)
   process.exit(2)
 }
+// Servers are ended when this process exits, however it does.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 const cleanups: (() => void | Promise<void>)[] = []
 try {
   console.log(

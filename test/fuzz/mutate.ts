@@ -164,6 +164,11 @@ function mutateJson(root: Record<string, unknown>, { nth, how, name, value }: Js
 
 /** `__proto__` becomes a member like any other, as JSON.parse makes it. */
 function define(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (Array.isArray(object) && !Object.hasOwn(object, name)) {
+    object.push(value)
+    return
+  }
+  if (Array.isArray(object) && name === 'length') return
   Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
 }
 

@@ -1,0 +1,173 @@
+/** TrackOps and its rival, each as the processes that somebody would run, on a Redis of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+import { createClient } from '@redis/client'
+
+import { committedOffsets } from '../../src/log/kafka/topic-offsets.ts'
+import { cachePositions } from '../../src/roles/distributed/cache-positions.ts'
+import { CONSUMER_GROUPS } from '../../src/consume/stream-consumer.ts'
+import { defer, type TestScope } from '../../test/support/defer.ts'
+import { type TestRedis, testRedis } from '../../test/support/redis.ts'
+import { PARTITIONS, ROOT, type Servers } from './servers.ts'
+
+export type Role = 'invalidator' | 'warmer' | 'publisher'
+
+export interface Contestant {
+  readonly name: string
+  readonly redisServer: TestRedis
+  readonly redis: ReturnType<typeof redisClient>
+  /** Starts one more process with these roles. */
+  start(roles: readonly Role[]): void
+  /** SIGTERM to all of them, and their end. */
+  stop(): Promise<void>
+  /** SIGKILL to all of them, and their end. */
+  kill(): Promise<void>
+  /** How many changes the warmer has in Redis. */
+  warmed(): Promise<number>
+  /** CPU of the processes that run, user and system. */
+  cpuSeconds(): number
+  /** As if it had never run: Redis empty, no offsets. Nothing may run. */
+  reset(): Promise<void>
+  /** Every group goes back by so many records in each partition. Nothing may run. */
+  goBack(records: number): Promise<void>
+}
+
+export interface RivalOptions {
+  readonly concurrency: number
+  readonly warmFrom: 'select' | 'event'
+}
+
+interface Kind {
+  readonly name: string
+  readonly groups: Readonly<Record<Role, string>>
+  readonly command: (roles: readonly Role[]) => readonly string[]
+  readonly env: (redisUrl: string) => Readonly<Record<string, string>>
+}
+
+const OUR_ROLES = {
+  invalidator: 'cache-invalidator',
+  warmer: 'cache-warmer',
+  publisher: 'order-event-consumer',
+} as const
+
+export function ours(scope: TestScope, servers: Servers): Promise<Contestant> {
+  return contestant(scope, servers, {
+    name: 'trackops',
+    groups: {
+      invalidator: CONSUMER_GROUPS['cache-invalidator'],
+      warmer: CONSUMER_GROUPS['cache-warmer'],
+      publisher: CONSUMER_GROUPS['order-event-consumer'],
+    },
+    command: (roles) => ['src/cli/main.ts', 'run', ...roles.map((role) => OUR_ROLES[role])],
+    env: (redisUrl) => ({
+      TRACKOPS_MODE: 'distributed',
+      KAFKA_BROKERS: servers.brokers.join(','),
+      DATABASE_URL: servers.url,
+      INVENTORY_DATABASE_URL: servers.inventoryUrl,
+      REDIS_URL: redisUrl,
+      TRACKOPS_LOG_LEVEL: process.env['TRACKOPS_BENCH_LOG'] ? 'info' : 'silent',
+    }),
+  })
+}
+
+export function rival(
+  scope: TestScope,
+  servers: Servers,
+  { concurrency, warmFrom }: RivalOptions,
+): Promise<Contestant> {
+  return contestant(scope, servers, {
+    name: `rival, ${warmFrom === 'select' ? 'SELECT and SETEX' : 'SETEX from the event'}, ${concurrency} at a time`,
+    groups: { invalidator: 'rival-invalidator', warmer: 'rival-warmer', publisher: 'rival-publisher' },
+    command: (roles) => ['bench/rivals/process.ts', ...roles],
+    env: (redisUrl) => ({
+      RIVAL_BROKERS: servers.brokers.join(','),
+      RIVAL_TOPIC: servers.topic,
+      RIVAL_DATABASE_URL: servers.url,
+      RIVAL_REDIS_URL: redisUrl,
+      RIVAL_CONCURRENCY: String(concurrency),
+      RIVAL_WARM_FROM: warmFrom,
+    }),
+  })
+}
+
+function redisClient(url: string) {
+  return createClient({ url, RESP: 2, disableOfflineQueue: true, socket: { reconnectStrategy: 20 } })
+}
+
+async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promise<Contestant> {
+  const { admin, topic } = servers
+  // What a dump is restored from has to be a dump.
+  const redisServer = await testRedis(scope, { settings: { appendonly: 'no', save: '' } })
+  const redis = redisClient(redisServer.url)
+  redis.on('error', () => undefined)
+  await redis.connect()
+  defer(scope, () => redis.destroy())
+  const running = new Map<ChildProcess, { handled: number; readonly exited: Promise<unknown> }>()
+  const partitions = Array.from({ length: PARTITIONS }, (_, number) => `${topic}-${number}`)
+
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const all = [...running]
+    for (const [child] of all) child.kill(signal)
+    await Promise.all(all.map(([, { exited }]) => exited))
+  }
+  defer(scope, () => end('SIGKILL'))
+  const setOffsets = async (offsetOf: (committed: bigint) => bigint): Promise<void> => {
+    for (const groupId of Object.values(kind.groups)) {
+      const committed = await committedOffsets(admin, groupId)
+      const mine = partitions.flatMap((name, partition) => {
+        const offset = committed.get(name)
+        return offset === undefined ? [] : [{ partition, offset: offsetOf(offset) }]
+      })
+      if (mine.length > 0)
+        await admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets: mine }] })
+    }
+  }
+
+  return {
+    name: kind.name,
+    redisServer,
+    redis,
+    start(roles) {
+      const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...kind.command(roles)], {
+        cwd: ROOT,
+        env: { ...process.env, ...kind.env(redisServer.url) },
+        stdio: ['ignore', 'pipe', process.env['TRACKOPS_BENCH_LOG'] ? 'inherit' : 'ignore'],
+      })
+      const state = { handled: 0, exited: new Promise((resolve) => child.once('exit', resolve)) }
+      running.set(child, state)
+      child.once('exit', () => running.delete(child))
+      child.stdout.on('data', (chunk: Buffer) => {
+        const last = Number(chunk.toString().trimEnd().split('\n').at(-1))
+        if (Number.isFinite(last)) state.handled = last
+      })
+    },
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    async warmed() {
+      if (kind.name !== 'trackops') return [...running.values()].reduce((sum, { handled }) => sum + handled, 0)
+      const [, warmer] = await cachePositions(redis, '', partitions)
+      return Number([...warmer.values()].reduce((sum, offset) => sum + offset, 0n))
+    },
+    cpuSeconds: () => [...running.keys()].reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
+    async reset() {
+      await redis.sendCommand(['FLUSHALL'])
+      const known = new Set((await admin.listGroups()).keys())
+      const groups = Object.values(kind.groups).filter((group) => known.has(group))
+      if (groups.length > 0) await admin.deleteGroups({ groups })
+    },
+    goBack: (records) => setOffsets((committed) => (committed > BigInt(records) ? committed - BigInt(records) : 0n)),
+  }
+}
+
+const TICKS_PER_SECOND = 100
+
+/** Linux: fields 14 and 15 of /proc/PID/stat. 0 elsewhere. */
+function cpuSecondsOf(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  } catch {
+    return 0
+  }
+}

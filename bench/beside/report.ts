@@ -1,0 +1,88 @@
+import { cpus, loadavg, totalmem } from 'node:os'
+
+import type { Contestant } from './contestants.ts'
+import type { Drained } from './drain.ts'
+import type { Latency } from './latency.ts'
+import type { Servers } from './servers.ts'
+import { BOUND_MS, type Judgement } from './staleness.ts'
+
+export interface Report {
+  readonly versions: Readonly<Record<string, string>>
+  readonly options: Readonly<Record<string, number>>
+  readonly drained: Readonly<Record<string, readonly Drained[]>>
+  readonly latency: Readonly<Record<string, readonly Latency[]>>
+  readonly staleness: Readonly<Record<string, Judgement>>
+}
+
+export async function versionsOf({ sql }: Servers, { redis }: Contestant): Promise<Readonly<Record<string, string>>> {
+  const [row] = await sql<{ version: string }[]>`select current_setting('server_version') as version`
+  const info = await redis.info('server')
+  return {
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    load: loadavg()
+      .map((load) => load.toFixed(1))
+      .join(' '),
+    node: process.version,
+    postgresql: row?.version ?? 'unknown',
+    redis: /(?:valkey|redis)_version:(\S+)/.exec(info)?.[1] ?? 'unknown',
+  }
+}
+
+const OURS = 'trackops'
+
+/** Medians, with the least and the greatest of the rounds; a ratio is to the first line, which is ours. */
+export function markdownOf({ versions, options, drained, latency, staleness }: Report): string {
+  const lines = ['# TrackOps beside three hand-written consumers', '']
+  lines.push(
+    Object.entries(versions)
+      .map(([name, value]) => `${name} ${value}`)
+      .join('; '),
+    '',
+  )
+  lines.push(
+    `\`npm run bench -- rivals --changes ${options['changes']} --rounds ${options['rounds']} --latency ${options['latencySeconds']} --soak ${options['soakSeconds']}\``,
+    '',
+  )
+  if (Object.keys(drained).length > 0) {
+    lines.push(
+      '| drain, warmer alone, 12 partitions | changes/s | of TrackOps | ms of CPU for 1,000 |',
+      '|---|---|---|---|',
+    )
+    const base = median((drained[OURS] ?? []).map(({ changesPerSecond }) => changesPerSecond))
+    for (const [name, rounds] of Object.entries(drained)) {
+      const rates = rounds.map(({ changesPerSecond }) => changesPerSecond)
+      const cpu = rounds.map(({ cpuMsPerThousand }) => cpuMsPerThousand)
+      lines.push(`| ${name} | ${spread(rates)} | ${(median(rates) / base).toFixed(2)} | ${spread(cpu)} |`)
+    }
+    lines.push('')
+  }
+  if (Object.keys(latency).length > 0) {
+    lines.push('| commit to key, 100 commits/s | p50 ms | p99 ms | longest ms |', '|---|---|---|---|')
+    for (const [name, rounds] of Object.entries(latency))
+      lines.push(
+        `| ${name} | ${spread(rounds.map(({ p50Ms }) => p50Ms))} | ${spread(rounds.map(({ p99Ms }) => p99Ms))} | ${spread(rounds.map(({ maxMs }) => maxMs))} |`,
+      )
+    lines.push('')
+  }
+  if (Object.keys(staleness).length > 0) {
+    lines.push(
+      `| readers and faults | reads | went back | older than a write of ${BOUND_MS / 1000} s before | failed | cached at rest | of these wrong |`,
+      '|---|---|---|---|---|---|---|',
+    )
+    for (const [name, one] of Object.entries(staleness))
+      lines.push(
+        `| ${name} | ${one.reads} | ${one.wentBack} | ${one.tooOld} | ${one.failedReads} | ${one.cachedAtRest} | ${one.wrongAtRest} |`,
+      )
+  }
+  return lines.join('\n').trimEnd()
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN
+}
+
+function spread(numbers: readonly number[]): string {
+  if (numbers.length < 2) return String(numbers[0] ?? '')
+  return `${median(numbers)} (${Math.min(...numbers)} to ${Math.max(...numbers)})`
+}
