@@ -73,8 +73,8 @@ export const rivals: Bench = async ({ options, scope, print }) => {
     judgements = await measureStaleness(
       servers,
       [
-        { contestant: us, read: await ourReader(scope, servers, us), group: null },
-        { contestant: careful, read: rivalReader(servers, careful), group: 'rival-warmer' },
+        { contestant: us, read: await ourReader(scope, servers, us) },
+        { contestant: careful, read: rivalReader(servers, careful) },
       ],
       { orders: options.number('orders', 2000), seconds: soakSeconds, writesPerSecond: 200 },
       print,

@@ -4,12 +4,15 @@ import { readFileSync } from 'node:fs'
 
 import { createClient } from '@redis/client'
 
-import { committedOffsets } from '../../src/log/kafka/topic-offsets.ts'
+import { committedOffsets, type PartitionOffsets } from '../../src/log/kafka/topic-offsets.ts'
 import { cachePositions } from '../../src/roles/distributed/cache-positions.ts'
 import { CONSUMER_GROUPS } from '../../src/consume/stream-consumer.ts'
 import { defer, type TestScope } from '../../test/support/defer.ts'
 import { type TestRedis, testRedis } from '../../test/support/redis.ts'
+import { waitFor } from '../../test/support/wait-for.ts'
 import { PARTITIONS, ROOT, type Servers } from './servers.ts'
+
+export const OURS = 'trackops'
 
 export type Role = 'invalidator' | 'warmer' | 'publisher'
 
@@ -25,6 +28,8 @@ export interface Contestant {
   kill(): Promise<void>
   /** How many changes the warmer has in Redis. */
   warmed(): Promise<number>
+  /** Resolves when every role has handled everything before these ends of partitions. */
+  caughtUp(ends: ReadonlyMap<string, bigint>): Promise<void>
   /** CPU of the processes that run, user and system. */
   cpuSeconds(): number
   /** As if it had never run: Redis empty, no offsets. Nothing may run. */
@@ -53,7 +58,7 @@ const OUR_ROLES = {
 
 export function ours(scope: TestScope, servers: Servers): Promise<Contestant> {
   return contestant(scope, servers, {
-    name: 'trackops',
+    name: OURS,
     groups: {
       invalidator: CONSUMER_GROUPS['cache-invalidator'],
       warmer: CONSUMER_GROUPS['cache-warmer'],
@@ -103,13 +108,28 @@ async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promi
   redis.on('error', () => undefined)
   await redis.connect()
   defer(scope, () => redis.destroy())
-  const running = new Map<ChildProcess, { handled: number; readonly exited: Promise<unknown> }>()
+  const running = new Map<ChildProcess, Promise<unknown>>()
+  let isEnding = false
   const partitions = Array.from({ length: PARTITIONS }, (_, number) => `${topic}-${number}`)
 
   const end = async (signal: NodeJS.Signals): Promise<void> => {
+    isEnding = true
     const all = [...running]
     for (const [child] of all) child.kill(signal)
-    await Promise.all(all.map(([, { exited }]) => exited))
+    await Promise.all(all.map(([, exited]) => exited))
+  }
+  /** One that ends by itself is started again, as whoever runs it would. */
+  const startProcess = (roles: readonly Role[]): void => {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...kind.command(roles)], {
+      cwd: ROOT,
+      env: { ...process.env, ...kind.env(redisServer.url) },
+      stdio: ['ignore', 'ignore', process.env['TRACKOPS_BENCH_LOG'] ? 'inherit' : 'ignore'],
+    })
+    running.set(child, new Promise((resolve) => child.once('exit', resolve)))
+    child.once('exit', () => {
+      running.delete(child)
+      if (!isEnding) startProcess(roles)
+    })
   }
   defer(scope, () => end('SIGKILL'))
   const setOffsets = async (offsetOf: (committed: bigint) => bigint): Promise<void> => {
@@ -129,25 +149,32 @@ async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promi
     redisServer,
     redis,
     start(roles) {
-      const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...kind.command(roles)], {
-        cwd: ROOT,
-        env: { ...process.env, ...kind.env(redisServer.url) },
-        stdio: ['ignore', 'pipe', process.env['TRACKOPS_BENCH_LOG'] ? 'inherit' : 'ignore'],
-      })
-      const state = { handled: 0, exited: new Promise((resolve) => child.once('exit', resolve)) }
-      running.set(child, state)
-      child.once('exit', () => running.delete(child))
-      child.stdout.on('data', (chunk: Buffer) => {
-        const last = Number(chunk.toString().trimEnd().split('\n').at(-1))
-        if (Number.isFinite(last)) state.handled = last
-      })
+      isEnding = false
+      startProcess(roles)
     },
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
     async warmed() {
-      if (kind.name !== 'trackops') return [...running.values()].reduce((sum, { handled }) => sum + handled, 0)
-      const [, warmer] = await cachePositions(redis, '', partitions)
+      const [, warmer] =
+        kind.name === OURS
+          ? await cachePositions(redis, '', partitions)
+          : [null, await committedOffsets(admin, kind.groups.warmer)]
       return Number([...warmer.values()].reduce((sum, offset) => sum + offset, 0n))
+    },
+    async caughtUp(ends) {
+      const isReached = (offsets: PartitionOffsets): boolean =>
+        [...ends].every(([name, end]) => (offsets.get(name) ?? 0n) >= end)
+      const committed = (role: Role): Promise<PartitionOffsets> => committedOffsets(admin, kind.groups[role])
+      await waitFor(
+        async () => {
+          const [invalidator, warmer] =
+            kind.name === OURS
+              ? await cachePositions(redis, '', partitions)
+              : await Promise.all([committed('invalidator'), committed('warmer')])
+          return [invalidator, warmer, await committed('publisher')].every(isReached)
+        },
+        { what: `${kind.name} to have caught up`, timeoutMs: 300_000, intervalMs: 100 },
+      )
     },
     cpuSeconds: () => [...running.keys()].reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
     async reset() {

@@ -1,6 +1,6 @@
 import { cpus, loadavg, totalmem } from 'node:os'
 
-import type { Contestant } from './contestants.ts'
+import { type Contestant, OURS } from './contestants.ts'
 import type { Drained } from './drain.ts'
 import type { Latency } from './latency.ts'
 import type { Servers } from './servers.ts'
@@ -27,8 +27,6 @@ export async function versionsOf({ sql }: Servers, { redis }: Contestant): Promi
     redis: /(?:valkey|redis)_version:(\S+)/.exec(info)?.[1] ?? 'unknown',
   }
 }
-
-const OURS = 'trackops'
 
 /** Medians, with the least and the greatest of the rounds; a ratio is to the first line, which is ours. */
 export function markdownOf({ versions, options, drained, latency, staleness }: Report): string {

@@ -6,11 +6,13 @@ import type { Sql } from 'postgres'
 
 import config from '../../trackops.config.ts'
 import { endOffsets } from '../../src/log/kafka/topic-offsets.ts'
+import { ensureTopic } from '../../src/log/kafka/topics.ts'
 import { changeTopics } from '../../src/roles/distributed/change-topics.ts'
 import { installConnector } from '../../src/roles/distributed/install-connector.ts'
 import { createKafkaClients } from '../../src/roles/kafka-clients.ts'
 import { prepareDatabases } from '../../src/roles/prepare-databases.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
+import { RIVAL_EVENTS_TOPIC } from '../rivals/publisher.ts'
 import { defer, type TestScope } from '../../test/support/defer.ts'
 import { startTestCluster } from '../../test/support/postgres-cluster.ts'
 import { ownStack } from '../../test/support/stack.ts'
@@ -50,7 +52,10 @@ export async function startServers(scope: TestScope): Promise<Servers> {
     properties: { 'poll.interval.ms': '10', 'heartbeat.interval.ms': '200' },
     signal: AbortSignal.timeout(120_000),
   })
-  const admin = createKafkaClients(stack).admin()
+  const clients = createKafkaClients(stack)
+  for (const topic of [...(config.events ?? []).map((event) => event.topic), RIVAL_EVENTS_TOPIC])
+    await ensureTopic(clients, topic, PARTITIONS)
+  const admin = clients.admin()
   defer(scope, () => admin.close())
   const topic = changeTopics(config, ['public.orders'])[0]?.topic ?? ''
   return {

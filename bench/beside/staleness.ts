@@ -5,8 +5,6 @@
 import type { Sql } from 'postgres'
 
 import { pause } from '../../src/runtime/backoff.ts'
-import { waitFor } from '../../test/support/wait-for.ts'
-import { committedOffsets } from '../../src/log/kafka/topic-offsets.ts'
 import { entityKey } from '../rivals/order-document.ts'
 import type { Contestant, Role } from './contestants.ts'
 import type { Servers } from './servers.ts'
@@ -16,8 +14,6 @@ export type ReadOrder = (id: string) => Promise<unknown>
 export interface Watched {
   readonly contestant: Contestant
   readonly read: ReadOrder
-  /** Group whose committed offsets tell that it has caught up; null: by what Redis holds. */
-  readonly group: string | null
 }
 
 export interface Judgement {
@@ -61,7 +57,7 @@ export async function measureStaleness(
     returning id::text`
   const ids = rows.map(({ id }) => id)
   for (const { contestant } of all) contestant.start(ROLES)
-  for (const watched of all) await caughtUp(servers, watched)
+  for (const { contestant } of all) await contestant.caughtUp(await servers.ends())
   const writes = new Map<string, Written[]>()
   const stop = new AbortController()
   const writing = Array.from({ length: WRITERS }, () => keepWriting(sql, ids, writes, options, stop.signal))
@@ -78,7 +74,7 @@ export async function measureStaleness(
   }
   const judgements = new Map<string, Judgement>()
   for (const { watched, tally } of tallies) {
-    await caughtUp(servers, watched)
+    await watched.contestant.caughtUp(await servers.ends())
     judgements.set(watched.contestant.name, { ...tally, ...(await compareAtRest(sql, watched.contestant, ids)) })
     await watched.contestant.stop()
   }
@@ -167,21 +163,6 @@ async function faults(all: readonly Contestant[], seconds: number, print: (line:
     contestant.start(ROLES)
   })
   await pause(2 * fifthMs)
-}
-
-async function caughtUp(servers: Servers, { contestant, group }: Watched): Promise<void> {
-  const ends = await servers.ends()
-  const total = Number([...ends.values()].reduce((sum, end) => sum + end, 0n))
-  const committed = async (): Promise<number> => {
-    if (group === null) return await contestant.warmed()
-    const offsets = await committedOffsets(servers.admin, group)
-    return Number([...ends.keys()].reduce((sum, name) => sum + (offsets.get(name) ?? 0n), 0n))
-  }
-  await waitFor(async () => (await committed()) >= total, {
-    what: `${contestant.name} to have caught up`,
-    timeoutMs: 180_000,
-    intervalMs: 50,
-  })
 }
 
 /** What `trackops verify` does, for a value that anybody may have written: the cached version against the row's. */

@@ -24,10 +24,9 @@ export interface ConsumeOptions {
   /** Events at a time: 1 is one after the other, as most people write it. */
   readonly concurrency: number
   readonly signal: AbortSignal
-  readonly onHandled: () => void
 }
 
-const COMMIT_EVERY_MS = 200
+const COMMIT_EVERY_MS = 100
 const RETRY_MS = 100
 
 export async function consume(options: ConsumeOptions, handle: (event: ChangeEvent) => Promise<void>): Promise<void> {
@@ -84,7 +83,7 @@ export async function consume(options: ConsumeOptions, handle: (event: ChangeEve
 async function handleSurely(
   message: Message,
   handle: (event: ChangeEvent) => Promise<void>,
-  { signal, onHandled }: ConsumeOptions,
+  { signal }: ConsumeOptions,
 ): Promise<void> {
   const event = parse(message.value)
   while (event && !signal.aborted) {
@@ -95,7 +94,6 @@ async function handleSurely(
       await sleep(RETRY_MS)
     }
   }
-  onHandled()
 }
 
 /** null: a tombstone. */

@@ -1,6 +1,5 @@
 /**
- * node bench/rivals/process.ts ROLE...: rivals in a process of their own, as TrackOps's consumers are. Settings as in the environment below;
- * how many events are handled comes as lines on standard output.
+ * node bench/rivals/process.ts ROLE...: rivals in a process of their own, as TrackOps's consumers are. Settings as in the environment below.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -32,7 +31,6 @@ const handlers: Readonly<Record<string, (event: ChangeEvent) => Promise<void>>> 
   warmer: createWarmer({ redis, sql }, warmFrom),
   publisher: createPublisher(producer),
 }
-let handled = 0
 
 /** As whoever runs the process would: one that ends with an error is started again. */
 async function keepConsuming(role: string, handle: (event: ChangeEvent) => Promise<void>): Promise<void> {
@@ -40,7 +38,7 @@ async function keepConsuming(role: string, handle: (event: ChangeEvent) => Promi
   const options = { brokers, topic: RIVAL_TOPIC, groupId: `rival-${role}`, concurrency, signal }
   while (!signal.aborted) {
     try {
-      await consume({ ...options, onHandled: () => void handled++ }, handle)
+      await consume(options, handle)
     } catch (error) {
       console.error(role, error)
       await sleep(RESTART_MS)
@@ -48,7 +46,6 @@ async function keepConsuming(role: string, handle: (event: ChangeEvent) => Promi
   }
 }
 
-const telling = setInterval(() => console.log(handled), 10)
 await Promise.all(
   process.argv.slice(2).map((role) => {
     const handle = handlers[role]
@@ -56,8 +53,6 @@ await Promise.all(
     return keepConsuming(role, handle)
   }),
 )
-clearInterval(telling)
-console.log(handled)
 await producer.close()
 await sql.end({ timeout: 1 })
 redis.destroy()
