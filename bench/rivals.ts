@@ -60,6 +60,7 @@ export const rivals: Bench = async ({ options, scope, print }) => {
         const result = await measureLatency(contestant, servers, {
           perSecond: LATENCY_PER_SECOND,
           seconds: latencySeconds,
+          hasPublisher: options.number('publisher', 1) === 1,
         })
         print(`  ${contestant.name}: p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`)
         latency.set(contestant.name, [...(latency.get(contestant.name) ?? []), result])

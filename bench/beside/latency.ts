@@ -2,7 +2,7 @@
 import { pause } from '../../src/runtime/backoff.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
 import { entityKey } from '../rivals/order-document.ts'
-import type { Contestant } from './contestants.ts'
+import type { Contestant, Role } from './contestants.ts'
 import type { Servers } from './servers.ts'
 
 export interface Latency {
@@ -18,10 +18,13 @@ const PREFIX = '__keyspace@0__:'
 export async function measureLatency(
   contestant: Contestant,
   servers: Servers,
-  options: { readonly perSecond: number; readonly seconds: number },
+  options: { readonly perSecond: number; readonly seconds: number; readonly hasPublisher: boolean },
 ): Promise<Latency> {
   const { sql } = servers
-  contestant.start(['invalidator', 'warmer', 'publisher'])
+  const roles: readonly Role[] = options.hasPublisher
+    ? ['invalidator', 'warmer', 'publisher']
+    : ['invalidator', 'warmer']
+  contestant.start(roles)
   await contestant.redis.sendCommand(['CONFIG', 'SET', 'notify-keyspace-events', 'K$'])
   const subscriber = contestant.redis.duplicate()
   await subscriber.connect()
@@ -37,9 +40,9 @@ export async function measureLatency(
   }
   try {
     // What was left to do first, and a little more to be warm.
-    await contestant.caughtUp(await servers.ends())
+    await contestant.caughtUp(await servers.ends(), roles)
     for (let index = 0; index < 100; index++) await insert()
-    await contestant.caughtUp(await servers.ends())
+    await contestant.caughtUp(await servers.ends(), roles)
     const committedAtMs = new Map<string, number>()
     const writing: Promise<void>[] = []
     const beganMs = performance.now()

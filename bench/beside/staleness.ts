@@ -7,6 +7,7 @@ import type { Sql } from 'postgres'
 import { pause } from '../../src/runtime/backoff.ts'
 import { entityKey } from '../rivals/order-document.ts'
 import type { Contestant, Role } from './contestants.ts'
+import { createJudge, type Judge, type Tally } from './judge.ts'
 import type { Servers } from './servers.ts'
 
 export type ReadOrder = (id: string) => Promise<unknown>
@@ -16,13 +17,7 @@ export interface Watched {
   readonly read: ReadOrder
 }
 
-export interface Judgement {
-  readonly reads: number
-  /** Lower than a version that an earlier read, which had ended before this one began, was answered. */
-  readonly wentBack: number
-  /** Lower than a version whose write had ended more than BOUND_MS before the read began. */
-  readonly tooOld: number
-  readonly failedReads: number
+export interface Judgement extends Tally {
   /** At rest: keys in Redis, and those that are not as the row is. */
   readonly cachedAtRest: number
   readonly wrongAtRest: number
@@ -40,11 +35,6 @@ export interface StalenessOptions {
   readonly writesPerSecond: number
 }
 
-interface Written {
-  readonly version: number
-  readonly atMs: number
-}
-
 export async function measureStaleness(
   servers: Servers,
   all: readonly Watched[],
@@ -58,10 +48,15 @@ export async function measureStaleness(
   const ids = rows.map(({ id }) => id)
   for (const { contestant } of all) contestant.start(ROLES)
   for (const { contestant } of all) await contestant.caughtUp(await servers.ends())
-  const writes = new Map<string, Written[]>()
+  const judged = all.map((watched) => ({ ...watched, judge: createJudge(BOUND_MS) }))
   const stop = new AbortController()
-  const writing = Array.from({ length: WRITERS }, () => keepWriting(sql, ids, writes, options, stop.signal))
-  const tallies = all.map((watched) => ({ watched, ...startReaders(watched, ids, writes, stop.signal) }))
+  const wrote = (id: string, version: number): void => {
+    for (const { judge } of judged) judge.wrote(id, version, performance.now())
+  }
+  const working = [
+    ...Array.from({ length: WRITERS }, () => keepWriting(sql, ids, wrote, options, stop.signal)),
+    ...judged.flatMap((one) => Array.from({ length: READERS }, () => keepReading(one, ids, stop.signal))),
+  ]
   try {
     await faults(
       all.map(({ contestant }) => contestant),
@@ -70,13 +65,13 @@ export async function measureStaleness(
     )
   } finally {
     stop.abort()
-    await Promise.all([...writing, ...tallies.map(({ done }) => done)])
+    await Promise.all(working)
   }
   const judgements = new Map<string, Judgement>()
-  for (const { watched, tally } of tallies) {
-    await watched.contestant.caughtUp(await servers.ends())
-    judgements.set(watched.contestant.name, { ...tally, ...(await compareAtRest(sql, watched.contestant, ids)) })
-    await watched.contestant.stop()
+  for (const { contestant, judge } of judged) {
+    await contestant.caughtUp(await servers.ends())
+    judgements.set(contestant.name, { ...judge.tally(), ...(await compareAtRest(sql, contestant, ids)) })
+    await contestant.stop()
   }
   return judgements
 }
@@ -89,50 +84,35 @@ function pick(ids: readonly string[]): string {
 async function keepWriting(
   sql: Sql,
   ids: readonly string[],
-  writes: Map<string, Written[]>,
+  wrote: (id: string, version: number) => void,
   { writesPerSecond }: StalenessOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let number = 0; !signal.aborted; number++) {
+  while (!signal.aborted) {
     const id = pick(ids)
     const [row] = await sql<{ version: string }[]>`
       update orders set total_amount = total_amount + 1, status = case when status = 'PENDING' then 'CONFIRMED' else 'PENDING' end
       where id = ${id}::uuid returning version::text`
-    const written = { version: Number(row?.version), atMs: performance.now() }
-    const known = writes.get(id)
-    if (known) known.push(written)
-    else writes.set(id, [written])
+    wrote(id, Number(row?.version))
     await pause((1000 * WRITERS) / writesPerSecond)
   }
 }
 
-function startReaders(
-  { read }: Watched,
+async function keepReading(
+  { read, judge }: Watched & { readonly judge: Judge },
   ids: readonly string[],
-  writes: ReadonlyMap<string, readonly Written[]>,
   signal: AbortSignal,
-): { readonly tally: Omit<Judgement, 'cachedAtRest' | 'wrongAtRest'>; readonly done: Promise<unknown> } {
-  const tally = { reads: 0, wentBack: 0, tooOld: 0, failedReads: 0 }
-  const greatest = new Map<string, number>()
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) {
-      const id = pick(ids)
-      const floor = greatest.get(id) ?? -1
-      const beganMs = performance.now()
-      const due = writes.get(id)?.findLast(({ atMs }) => atMs < beganMs - BOUND_MS)
-      try {
-        const { version } = (await read(id)) as { readonly version: number }
-        tally.reads += 1
-        if (version < floor) tally.wentBack += 1
-        if (due && version < due.version) tally.tooOld += 1
-        if (version > (greatest.get(id) ?? -1)) greatest.set(id, version)
-      } catch {
-        tally.failedReads += 1
-      }
-      await pause(1)
+): Promise<void> {
+  while (!signal.aborted) {
+    const id = pick(ids)
+    const judged = judge.begin(id, performance.now())
+    try {
+      judged.answered(((await read(id)) as { readonly version: number }).version)
+    } catch {
+      judged.failed()
     }
+    await pause(1)
   }
-  return { tally, done: Promise.all(Array.from({ length: READERS }, loop)) }
 }
 
 /** In fifths of the time: calm; consumers killed in mid-batch; Redis from an older dump; changes delivered again; calm. */
