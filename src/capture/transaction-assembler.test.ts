@@ -85,6 +85,16 @@ test('a transaction is cut by its size in bytes, too', () => {
   assert.ok(items.length > 2)
 })
 
+test('a TRUNCATE of more tables than a piece holds loses none of them', () => {
+  const truncate: PgoutputMessage = { type: 'truncate', relationOids: Array.from({ length: 9 }, () => 7) }
+  const items = assemble([begin(100), insert('a', null), insert('b', null), truncate, commit(100)], { maxChanges: 2 })
+  const changes = items.flatMap((item) => (item.kind === 'transaction' ? item.changes : []))
+  assert.deepEqual(
+    changes.map(({ position }) => position.ordinal),
+    Array.from({ length: 11 }, (_, index) => index + 1),
+  )
+})
+
 test('each transaction knows where the commit before it ended', () => {
   const items = assemble([begin(100), insert('a', null), commit(100), begin(200), insert('b', null), commit(200)])
   assert.deepEqual(

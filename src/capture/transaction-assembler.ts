@@ -87,9 +87,10 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
   }
 
   /** Takes the change in; if the transaction was full already, what it held comes back as a piece. */
-  function add(change: ChangeEvent, bytes: number, lsn: Lsn): TransactionPiece | null {
+  function add(change: ChangeEvent, bytes: number, lsn: Lsn, isDivisible = true): TransactionPiece | null {
     const into = opened(lsn)
-    const piece = into.changes.length >= maxChanges || into.bytes >= maxBytes ? takePiece(into) : null
+    const isFull = into.changes.length >= maxChanges || into.bytes >= maxBytes
+    const piece = isDivisible && isFull ? takePiece(into) : null
     into.changes.push(change)
     const columns = 'relation' in change ? change.relation.columns.length : 0
     into.bytes += bytes + EVENT_OVERHEAD_BYTES + columns * COLUMN_OVERHEAD_BYTES
@@ -155,9 +156,10 @@ export function createTransactionAssembler(options: AssemblerOptions = {}): Tran
 
   function truncate(relationOids: readonly number[], lsn: Lsn): TransactionPiece | null {
     let piece: TransactionPiece | null = null
-    for (const oid of relationOids) {
+    for (const [index, oid] of relationOids.entries()) {
       const change: Truncate = { op: 't', ...head(lsn), relation: relationOf(oid, lsn) }
-      piece = add(change, 0, lsn) ?? piece
+      // One message gives one piece at most: of a TRUNCATE of more tables than a piece holds, all but the last would be lost.
+      piece = add(change, 0, lsn, index === 0) ?? piece
     }
     return piece
   }
