@@ -1,7 +1,7 @@
 /**
  * TrackOps in its distributed mode beside three hand-written consumers (bench/rivals): on one machine, one stack, the same changes.
  *
- *   npm run bench -- rivals [--changes 50000] [--rounds 3] [--latency 20] [--soak 100] [--orders 2000]
+ *   npm run bench -- rivals [--changes 50000] [--rounds 3] [--latency 20] [--soak 150] [--orders 2000]
  *
  * Drain: a backlog in a topic of 12 partitions, into an empty Redis, in turns. Latency: 100 commits a second. Staleness: both at once,
  * with readers, and with consumers killed, Redis restored from an older dump, and changes delivered again. A part with 0 is left out.
@@ -18,12 +18,13 @@ import { type Judgement, measureStaleness } from './beside/staleness.ts'
 import type { Bench } from './measure.ts'
 
 const LATENCY_PER_SECOND = 100
+const WRITES_PER_SECOND = 100
 
 export const rivals: Bench = async ({ options, scope, print }) => {
   const changes = options.number('changes', 50_000)
   const rounds = options.number('rounds', 3)
   const latencySeconds = options.number('latency', 20)
-  const soakSeconds = options.number('soak', 100)
+  const soakSeconds = options.number('soak', 150)
   const servers = await startServers(scope)
   const us = await ours(scope, servers)
   const careful = await rival(scope, servers, { concurrency: 1, warmFrom: 'select' })
@@ -56,14 +57,21 @@ export const rivals: Bench = async ({ options, scope, print }) => {
   const latency = new Map<string, Latency[]>()
   if (latencySeconds > 0) {
     for (let round = 0; round < rounds; round++) {
-      for (const contestant of [us, careful, fast]) {
+      const lanes: [Contestant, boolean][] = [
+        [us, true],
+        [us, false],
+        [careful, true],
+        [fast, true],
+      ]
+      for (const [contestant, hasPublisher] of lanes) {
+        const name = `${contestant.name}${hasPublisher ? '' : ', without its publisher'}`
         const result = await measureLatency(contestant, servers, {
           perSecond: LATENCY_PER_SECOND,
           seconds: latencySeconds,
-          hasPublisher: options.number('publisher', 1) === 1,
+          hasPublisher,
         })
-        print(`  ${contestant.name}: p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`)
-        latency.set(contestant.name, [...(latency.get(contestant.name) ?? []), result])
+        print(`  ${name}: p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`)
+        latency.set(name, [...(latency.get(name) ?? []), result])
       }
     }
   }
@@ -76,8 +84,9 @@ export const rivals: Bench = async ({ options, scope, print }) => {
       [
         { contestant: us, read: await ourReader(scope, servers, us) },
         { contestant: careful, read: rivalReader(servers, careful) },
+        { contestant: fast, read: rivalReader(servers, fast) },
       ],
-      { orders: options.number('orders', 2000), seconds: soakSeconds, writesPerSecond: 200 },
+      { orders: options.number('orders', 2000), seconds: soakSeconds, writesPerSecond: WRITES_PER_SECOND },
       print,
     )
   }

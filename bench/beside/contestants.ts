@@ -81,15 +81,17 @@ export function rival(
   servers: Servers,
   { concurrency, warmFrom }: RivalOptions,
 ): Promise<Contestant> {
+  const group = `rival-${warmFrom}-${concurrency}`
   return contestant(scope, servers, {
     name: `rival, ${warmFrom === 'select' ? 'SELECT and SETEX' : 'SETEX from the event'}, ${concurrency} at a time`,
-    groups: { invalidator: 'rival-invalidator', warmer: 'rival-warmer', publisher: 'rival-publisher' },
+    groups: { invalidator: `${group}-invalidator`, warmer: `${group}-warmer`, publisher: `${group}-publisher` },
     command: (roles) => ['bench/rivals/process.ts', ...roles],
     env: (redisUrl) => ({
       RIVAL_BROKERS: servers.brokers.join(','),
       RIVAL_TOPIC: servers.topic,
       RIVAL_DATABASE_URL: servers.url,
       RIVAL_REDIS_URL: redisUrl,
+      RIVAL_GROUP: group,
       RIVAL_CONCURRENCY: String(concurrency),
       RIVAL_WARM_FROM: warmFrom,
     }),

@@ -127,9 +127,10 @@ async function faults(all: readonly Contestant[], seconds: number, print: (line:
     await contestant.kill()
     contestant.start(ROLES)
   })
-  await pause(fifthMs / 2)
+  // By then the partitions of those that were killed have others to serve them.
+  await pause((2 * fifthMs) / 3)
   await each(async ({ redis }) => void (await redis.sendCommand(['SAVE'])))
-  await pause(fifthMs / 2)
+  await pause(fifthMs / 3)
   print('  Redis is killed, and started again from a dump of before')
   await each(async ({ redisServer }) => {
     await redisServer.kill()

@@ -12,7 +12,13 @@ import { createInvalidator } from './invalidator.ts'
 import { createPublisher } from './publisher.ts'
 import { createWarmer } from './warmer.ts'
 
-const { RIVAL_BROKERS = '', RIVAL_REDIS_URL = '', RIVAL_DATABASE_URL = '', RIVAL_TOPIC = '' } = process.env
+const {
+  RIVAL_BROKERS = '',
+  RIVAL_REDIS_URL = '',
+  RIVAL_DATABASE_URL = '',
+  RIVAL_TOPIC = '',
+  RIVAL_GROUP = 'rival',
+} = process.env
 const concurrency = Number(process.env['RIVAL_CONCURRENCY'] ?? 1)
 const warmFrom = process.env['RIVAL_WARM_FROM'] === 'event' ? 'event' : 'select'
 const RESTART_MS = 200
@@ -35,7 +41,7 @@ const handlers: Readonly<Record<string, (event: ChangeEvent) => Promise<void>>> 
 /** As whoever runs the process would: one that ends with an error is started again. */
 async function keepConsuming(role: string, handle: (event: ChangeEvent) => Promise<void>): Promise<void> {
   const { signal } = stop
-  const options = { brokers, topic: RIVAL_TOPIC, groupId: `rival-${role}`, concurrency, signal }
+  const options = { brokers, topic: RIVAL_TOPIC, groupId: `${RIVAL_GROUP}-${role}`, concurrency, signal }
   while (!signal.aborted) {
     try {
       await consume(options, handle)
