@@ -17,7 +17,7 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import { fromPostgres, postgresErrorCode, sqlStateOf } from '../runtime/postgres-errors.ts'
 import { TEXT_FORM_SETTINGS } from '../runtime/postgres.ts'
 import type { CompiledListView, CompiledQueryView, CompiledRowView, CompiledView } from './compiled-view.ts'
-import { type KeyColumn, readKeyColumns, splitTable } from './key-columns.ts'
+import { arrayLiteral, type KeyColumn, keyCondition, quote, quotedTable, readKeyColumns } from './key-columns.ts'
 import { canonicalText, memberField } from './key-template.ts'
 import { createTypeCatalog } from './type-catalog.ts'
 import type { KeyParameters, Row } from './view.ts'
@@ -144,15 +144,7 @@ export function createDatabaseReads(deps: { readonly sql: Sql }): DatabaseReads 
   ): Promise<DatabaseRead> {
     const named = await columnsOf(view)
     const { table, columns } = view.view
-    const conditions = named.map(({ name, sqlType }, index) => ({
-      column: `t.${quote(name)}`,
-      list: `$${index + 1}::${sqlType}[]`,
-    }))
-    const where =
-      conditions.length === 1
-        ? conditions.map(({ column, list }) => `${column} = any(${list})`).join()
-        : `(${conditions.map(({ column }) => column).join(', ')}) in (select * from unnest(${conditions.map(({ list }) => list).join(', ')}))`
-    const body = `select true, ${columns.map((column) => `t.${quote(column)}`).join(', ')} from ${splitTable(table).map(quote).join('.')} as t where ${where}`
+    const body = `select true, ${columns.map((column) => `t.${quote(column)}`).join(', ')} from ${quotedTable(table)} as t where ${keyCondition(named)}`
     const parameters = named.map((_, index) => arrayLiteral(keys.map(({ texts }) => texts[index] ?? '')))
     const result = await run(body, parameters)
 
@@ -278,12 +270,4 @@ function withoutValues(view: CompiledView, error: unknown): unknown {
   return new TrackOpsError('DECODE', `a column that view ${view.name} reads does not read as its type`, {
     details: { view: view.name },
   })
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-function arrayLiteral(texts: readonly string[]): string {
-  return `{${texts.map((text) => `"${text.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`
 }

@@ -45,3 +45,23 @@ export function splitTable(table: string): [schema: string, name: string] {
   const dot = table.indexOf('.')
   return dot === -1 ? ['public', table] : [table.slice(0, dot), table.slice(dot + 1)]
 }
+
+/** That a row `t` has one of the keys whose texts are given: `$1` the first column's as an array literal, `$2` the second's, ... */
+export function keyCondition(named: readonly KeyColumn[]): string {
+  const columns = named.map(({ name }) => `t.${quote(name)}`)
+  const lists = named.map(({ sqlType }, index) => `$${index + 1}::${sqlType}[]`)
+  if (named.length === 1) return `${columns.join()} = any(${lists.join()})`
+  return `(${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`
+}
+
+export function quotedTable(table: string): string {
+  return splitTable(table).map(quote).join('.')
+}
+
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function arrayLiteral(texts: readonly string[]): string {
+  return `{${texts.map((text) => `"${text.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`
+}

@@ -43,6 +43,7 @@ export async function run(argv: string[], io: CliIo): Promise<number> {
     env: io.env,
     ports,
     host: settings.host,
+    verifyRateKeysPerSecond: settings.verifyRate,
     logLevel: settings.logLevel,
     version: VERSION,
     print: (line) => io.stdout.write(`${line}\n`),

@@ -53,6 +53,7 @@ export async function up(argv: string[], io: CliIo): Promise<number> {
     seedCount: countOf(values.seed),
     ports: portsOf(settings),
     host: settings.host,
+    verifyRateKeysPerSecond: settings.verifyRate,
     logLevel: settings.logLevel,
     version: VERSION,
     print: (line) => io.stdout.write(`${line}\n`),

@@ -1,19 +1,24 @@
 import { parseArgs } from 'node:util'
 
-import { verifyContinuously, verifyOnce, WATCH_RATE_KEYS_PER_SECOND } from '../roles/verify.ts'
+import { verifyOnce, WATCH_INTERVAL_SECONDS, WATCH_RATE_KEYS_PER_SECOND, watchContinuously } from '../roles/verify.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { VerifyReport } from '../verify/verify.ts'
+import type { WatchReport } from '../verify/watch/watch-report.ts'
 import type { CliIo } from './io.ts'
 import { withConnections } from './with-connections.ts'
 
-export const VERIFY_USAGE = `trackops verify [--json] [--watch] [--rate KEYS]
+export const VERIFY_USAGE = `trackops verify [--json] [--watch] [--rate KEYS] [--interval SECONDS]
 
 Compares every cached key of every view with the database. What differs is looked at again until the consumers have
 passed the change; only what differs then is stale. Exit status: 0 nothing is stale, 1 something is.
 
-  --watch       again and again, one line a round, until it is interrupted
-  --rate KEYS   keys a second at most; default: no bound, with --watch ${WATCH_RATE_KEYS_PER_SECOND}
-  --json        one JSON document (with --watch one a line)
+  --watch              samples of keys and of rows, those that changed lately first, until it is interrupted; a line an interval.
+                       Tells apart what is stale (older than the database), wrong (differs although it says that it is
+                       current, or is none of ours), missing (the row changed within the TTL, its view warms all, nothing is
+                       there: the next reader fills it) and in flight. Exit status: 1 if something was stale or wrong
+  --rate KEYS          keys a second at most; default: no bound, with --watch ${WATCH_RATE_KEYS_PER_SECOND}
+  --interval SECONDS   with --watch: between lines, default ${WATCH_INTERVAL_SECONDS}
+  --json               one JSON document (with --watch one a line)
 `
 
 export async function verify(argv: string[], io: CliIo): Promise<number> {
@@ -23,6 +28,7 @@ export async function verify(argv: string[], io: CliIo): Promise<number> {
       json: { type: 'boolean', default: false },
       watch: { type: 'boolean', default: false },
       rate: { type: 'string' },
+      interval: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -30,7 +36,11 @@ export async function verify(argv: string[], io: CliIo): Promise<number> {
     io.stdout.write(VERIFY_USAGE)
     return 0
   }
-  const options = { signal: io.signal, rateKeysPerSecond: rateOf(values.rate) }
+  const rateKeysPerSecond = numberOf('--rate', values.rate, 'keys a second')
+  const intervalSeconds = numberOf('--interval', values.interval, 'seconds') ?? WATCH_INTERVAL_SECONDS
+  if (values.interval !== undefined && !values.watch)
+    throw new TrackOpsError('USAGE', 'verify --interval goes with --watch.')
+  const options = { signal: io.signal, rateKeysPerSecond }
   return await withConnections(io, async (connections) => {
     if (!values.watch) {
       const report = await unlessInterrupted(io, () => verifyOnce(connections, options))
@@ -38,12 +48,12 @@ export async function verify(argv: string[], io: CliIo): Promise<number> {
       io.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report))
       return isClean(report) ? 0 : 1
     }
-    let allClean = true
-    for await (const report of verifyContinuously(connections, options)) {
-      allClean &&= isClean(report)
-      io.stdout.write(values.json ? `${JSON.stringify(report)}\n` : `${describeRound(report)}\n`)
+    let isRight = true
+    for await (const report of watchContinuously(connections, { ...options, intervalMs: intervalSeconds * 1000 })) {
+      isRight &&= report.violations.stale + report.violations.wrong === 0
+      io.stdout.write(`${values.json ? JSON.stringify(report) : describeInterval(report)}\n`)
     }
-    return allClean ? 0 : 1
+    return isRight ? 0 : 1
   })
 }
 
@@ -58,12 +68,12 @@ async function unlessInterrupted<T>(io: CliIo, work: () => Promise<T>): Promise<
   }
 }
 
-function rateOf(text: string | undefined): number | undefined {
+function numberOf(option: string, text: string | undefined, unit: string): number | undefined {
   if (text === undefined) return undefined
-  const rate = Number(text)
-  if (!(Number.isFinite(rate) && rate > 0))
-    throw new TrackOpsError('USAGE', `verify --rate ${text}: expected a number of keys a second.`)
-  return rate
+  const value = Number(text)
+  if (!(Number.isFinite(value) && value > 0))
+    throw new TrackOpsError('USAGE', `verify ${option} ${text}: expected a number of ${unit}.`)
+  return value
 }
 
 function isClean(report: VerifyReport): boolean {
@@ -76,10 +86,21 @@ function describeReport(report: VerifyReport): string {
   return `${[...examples, ...(more > 0 ? [`and ${more} more`] : []), ...notes(report), counted(report)].join('\n')}\n`
 }
 
-function describeRound(report: VerifyReport): string {
-  const examples = report.examples.slice(0, 3).map(({ kind, key }) => `${kind} ${key}`)
-  const rest = [...notes(report), ...examples]
-  return rest.length === 0 ? counted(report) : `${counted(report)} (${rest.join('; ')})`
+function describeInterval(report: WatchReport): string {
+  const { violations, total, oldestDifferenceSeconds: oldest } = report
+  const oldestText = oldest === null ? '' : `, oldest ${oldest.toFixed(1)} s`
+  const parts = [
+    `checked ${report.checkedKeys} keys: ${violations.stale} stale, ${violations.wrong} wrong, ${violations.missing} missing`,
+    `${report.inFlightKeys} in flight${oldestText}`,
+    ...(report.standingKeys > 0 ? [`${report.standingKeys} still so`] : []),
+    ...(report.otherCodeKeys > 0 ? [`${report.otherCodeKeys} of other code`] : []),
+    ...(report.failedKeys > 0 ? [`${report.failedKeys} whose view's function threw`] : []),
+    ...(report.unfollowedKeys > 0 ? [`${report.unfollowedKeys} not followed`] : []),
+    `${report.nines.toFixed(1)} nines of ${total.checkedKeys}`,
+    ...(report.interruptedBy === null ? [] : [`interrupted: ${report.interruptedBy}`]),
+    ...report.found.slice(0, 3).map(({ kind, difference, key }) => `${kind} (${difference}) ${key}`),
+  ]
+  return parts.join('; ')
 }
 
 function notes(report: VerifyReport): readonly string[] {

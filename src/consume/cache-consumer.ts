@@ -1,3 +1,4 @@
+import type { KeyOperation } from '../cache/key-operation.ts'
 import type { Planner } from '../cache/plan.ts'
 import type { Batch, CacheProtocol, RefillKey, StoredPositions } from '../cache/protocol.ts'
 import type { StreamItem } from '../change/change-event.ts'
@@ -28,6 +29,8 @@ export interface CacheConsumerDeps {
   readonly log: Logger
   /** Called after each applied call. */
   readonly onApplied?: (applied: Applied) => void
+  /** Called with what each call does to which keys, before it is applied. */
+  readonly onOperations?: (operations: readonly KeyOperation[]) => void
   /** Milliseconds of a clock that never jumps. Default performance.now. */
   readonly now?: () => number
 }
@@ -189,6 +192,7 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
       warmer: part === 'invalidate' ? standing.texts.warmer : to,
     }
     const commitTimeMicros = newestCommit(todo.items)
+    deps.onOperations?.(plan.operations)
     await queue.add(batch, (refill) => {
       noteApplied(step, onlyOf(part, { invalidator: to, warmer: to }), commitTimeMicros)
       refills.add(refill)

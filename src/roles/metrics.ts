@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 import { asSeparate } from '../consume/stream-consumer.ts'
+import { VIOLATION_KINDS } from '../verify/watch/name-violation.ts'
+import type { WatchReport } from '../verify/watch/watch-report.ts'
 import type { PipelineStatus } from './pipeline.ts'
 
 /** Every metric of TrackOps, with unit and meaning; `docs/reference/metrics.md` says what to watch. */
@@ -10,6 +12,8 @@ export interface Metrics {
   readonly cacheFill: (view: string, what: 'stored' | 'not-stored' | 'lease-lost' | 'failed', keys: number) => void
   /** From a transaction's commit, by the database's clock, to the reply of Redis, by ours. */
   commitToCache(seconds: number): void
+  /** What the watch of this process found in an interval. */
+  verified(report: WatchReport): void
   readonly reads: () => ReadCounts
 }
 
@@ -112,6 +116,26 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
   })
 
+  const verified = new Counter({
+    name: 'cdc_verify_checked_total',
+    help: 'Looks at keys that were compared with the database',
+    registers,
+  })
+  const violations = new Counter({
+    name: 'cdc_verify_violations_total',
+    help: 'Looks that found a proven difference: stale or wrong; missing, which is no wrong answer',
+    labelNames: ['kind'],
+    registers,
+  })
+  for (const kind of VIOLATION_KINDS) violations.inc({ kind }, 0)
+  let lastWatched: WatchReport | null = null
+  gauge('cdc_verify_oldest_difference_seconds', 'How long a key differs that differs now, proven or in flight', () =>
+    lastWatched ? (lastWatched.oldestDifferenceSeconds ?? 0) : null,
+  )
+  gauge('cdc_verify_nines', 'Nines of cached answers that are right, as far as the looks of this process prove', () =>
+    lastWatched ? lastWatched.nines : null,
+  )
+
   function gauge(name: string, help: string, read: () => number | null): void {
     new Gauge({
       name,
@@ -133,6 +157,11 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     cacheFill: (view, what, keys) => fills.inc({ view, result: what }, keys),
     commitToCache: (seconds) => commitToCache.observe(Math.max(0, seconds)),
+    verified(report) {
+      lastWatched = report
+      verified.inc(report.checkedKeys)
+      for (const kind of VIOLATION_KINDS) violations.inc({ kind }, report.violations[kind])
+    },
     reads: () => ({ hits: counts.hit, misses: counts.miss, bypasses: counts.bypass }),
   }
 }

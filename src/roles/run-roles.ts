@@ -14,7 +14,7 @@ export const CONSUMERS = ['order-event-consumer', 'cache-invalidator', 'cache-wa
 
 export interface RunOptions extends Pick<
   UpOptions,
-  'loaded' | 'env' | 'host' | 'ports' | 'logLevel' | 'version' | 'print' | 'signal'
+  'loaded' | 'env' | 'host' | 'ports' | 'verifyRateKeysPerSecond' | 'logLevel' | 'version' | 'print' | 'signal'
 > {
   readonly mode: Settings['mode']
   readonly kafka: KafkaConnection | undefined
@@ -80,6 +80,7 @@ export async function runRoles(options: RunOptions): Promise<void> {
     consolePort: roles.withConsole ? options.ports.console : undefined,
     consumers: roles.consumers,
     services: roles.services,
+    verifyRateKeysPerSecond: options.verifyRateKeysPerSecond,
     version: options.version,
     signal,
   })

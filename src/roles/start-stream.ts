@@ -21,6 +21,7 @@ import type { Metrics } from './metrics.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
 import type { SystemCache } from './system-cache.ts'
+import type { RecentKeys } from '../verify/watch/key-sources.ts'
 
 export interface StreamParts {
   readonly log: Logger
@@ -30,6 +31,7 @@ export interface StreamParts {
   readonly views: CompiledViews
   readonly cache: SystemCache
   readonly metrics: Metrics
+  readonly recent: RecentKeys
 }
 
 export interface StartedStream {
@@ -71,6 +73,7 @@ export async function startStream(
       log,
       refill: (keys, signal) => cache.refill(keys, signal),
       setAside: (letters) => insertDeadLetters(source, letters),
+      onOperations: (operations) => parts.recent.note(operations),
       onApplied({ lsn, positions, commitTimeMicros }) {
         cache.reader.applied(positions)
         applied.advance(lsn)

@@ -8,6 +8,7 @@ import { prunePublishedEvents } from '../log/published-events.ts'
 import { describeError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Settings } from '../runtime/settings.ts'
+import { createRecentKeys } from '../verify/watch/key-sources.ts'
 import { connectPostgres, type ServerUrls } from './connections.ts'
 import { startConsoleServer } from './console-server.ts'
 import type { KafkaConnection } from './kafka-clients.ts'
@@ -17,6 +18,7 @@ import { prepareDatabases } from './prepare-databases.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
 import type { StartedStream } from './start-stream.ts'
 import { startServices } from './start-services.ts'
+import { startWatch } from './start-watch.ts'
 import { isReady, readSlot, readStatus, reasonOf, type StatusDeps } from './status.ts'
 import { wireTable, wireTopics } from './wiring.ts'
 
@@ -34,6 +36,8 @@ export interface SystemOptions {
   readonly consumers: readonly ConsumerName[]
   /** Names of the services to run here. */
   readonly services: readonly string[]
+  /** Keys a second that are compared with the database, where there is a console; default 0: none. */
+  readonly verifyRateKeysPerSecond?: number
   readonly version: string
   readonly signal: AbortSignal
 }
@@ -111,7 +115,8 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
     }, COUNT_EVERY_MS)
     undo.push(async () => clearInterval(looking))
 
-    const parts = { log, config, urls, source: own, views, metrics }
+    const recent = createRecentKeys()
+    const parts = { log, config, urls, source: own, views, metrics, recent }
     const wiring =
       options.mode === 'distributed'
         ? wireTopics({ ...parts, kafka: options.kafka, redis, consumers: options.consumers })
@@ -167,6 +172,12 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
       )
       undo.push(() => console_.close())
       endpoints.push({ name: 'console', url: console_.url })
+      const rateKeysPerSecond = options.verifyRateKeysPerSecond ?? 0
+      if (rateKeysPerSecond > 0) {
+        const connections = { redis, sql: source, views, loaded, kafka: options.kafka, recent, metrics }
+        const watch = startWatch(log, connections, { rateKeysPerSecond })
+        undo.push(() => watch.stop())
+      }
     }
     return { endpoints, ended: ended.promise, isReady: () => isReady(status), reason: () => reasonOf(status), close }
   } catch (error) {

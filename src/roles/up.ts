@@ -36,6 +36,7 @@ export interface UpOptions {
     readonly connect: number
   }
   readonly host: string
+  readonly verifyRateKeysPerSecond: number
   readonly logLevel: LogLevel
   readonly version: string
   readonly print: (line: string) => void
@@ -103,6 +104,7 @@ async function serve(log: Logger, options: UpOptions, { servers, changeLog, logF
     consolePort: options.ports.console,
     consumers: CONSUMERS,
     services: (loaded.config.services ?? []).map(({ name }) => name),
+    verifyRateKeysPerSecond: options.verifyRateKeysPerSecond,
     version: options.version,
     signal,
   })

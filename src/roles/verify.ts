@@ -1,10 +1,12 @@
 import { createDatabaseReads } from '../cache/database-read.ts'
 import { createCacheProtocol } from '../cache/protocol.ts'
 import type { Lsn } from '../change/lsn.ts'
-import { pause } from '../runtime/backoff.ts'
 import { SILENT } from '../runtime/logger.ts'
 import { reachedLsn } from '../verify/settle.ts'
 import { type VerifyReport, verifyCache } from '../verify/verify.ts'
+import type { RecentKeys } from '../verify/watch/key-sources.ts'
+import { watchCache } from '../verify/watch/watch.ts'
+import type { WatchReport } from '../verify/watch/watch-report.ts'
 import type { Connections } from './connections.ts'
 import { cachePositions } from './distributed/cache-positions.ts'
 import { changeTopics, tablesOfViews } from './distributed/change-topics.ts'
@@ -18,9 +20,9 @@ export interface VerifyRunOptions {
   readonly settleMs?: number
 }
 
-/** A full walk while the system serves should be no load that anybody notices. */
-export const WATCH_RATE_KEYS_PER_SECOND = 1_000
-const BETWEEN_ROUNDS_MS = 1_000
+/** While the system serves it should be no load that anybody notices. */
+export const WATCH_RATE_KEYS_PER_SECOND = 200
+export const WATCH_INTERVAL_SECONDS = 10
 const TIMEOUT_MS = 30_000
 
 /** One walk over all keys. @throws TrackOpsError REDIS_UNREACHABLE, POSTGRES_UNREACHABLE, ... */
@@ -35,7 +37,8 @@ export async function verifyOnce(connections: VerifiedConnections, options: Veri
   }
 }
 
-type VerifiedConnections = Pick<Connections, 'redis' | 'sql' | 'views'> & Partial<Pick<Connections, 'kafka' | 'loaded'>>
+export type VerifiedConnections = Pick<Connections, 'redis' | 'sql' | 'views'> &
+  Partial<Pick<Connections, 'kafka' | 'loaded'>>
 
 interface Passed {
   readonly reached: () => Promise<Lsn | null>
@@ -65,19 +68,27 @@ function openPassed({ redis, sql, views, kafka, loaded }: VerifiedConnections): 
   }
 }
 
-/** Walk after walk, until the signal. The reports come as the walks end; an interrupted walk has none. */
-export async function* verifyContinuously(
-  connections: VerifiedConnections,
-  options: VerifyRunOptions,
-): AsyncGenerator<VerifyReport> {
-  const { signal, rateKeysPerSecond = WATCH_RATE_KEYS_PER_SECOND } = options
-  while (!signal.aborted) {
-    try {
-      yield await verifyOnce(connections, { ...options, rateKeysPerSecond })
-    } catch (error) {
-      if (signal.aborted) return
-      throw error
-    }
-    await pause(BETWEEN_ROUNDS_MS, signal)
+export interface WatchRunOptions {
+  readonly signal: AbortSignal
+  /** Default WATCH_RATE_KEYS_PER_SECOND. */
+  readonly rateKeysPerSecond?: number | undefined
+  /** Between reports. */
+  readonly intervalMs: number
+}
+
+/** Samples of keys and rows, until the signal; a report an interval. @throws TrackOpsError for what will not pass */
+export async function* watchContinuously(
+  connections: VerifiedConnections & { readonly recent?: RecentKeys },
+  options: WatchRunOptions,
+): AsyncGenerator<WatchReport> {
+  const { redis, sql, views, recent } = connections
+  const { rateKeysPerSecond = WATCH_RATE_KEYS_PER_SECOND } = options
+  const passed = openPassed(connections)
+  try {
+    const reads = createDatabaseReads({ sql })
+    const deps = { redis, timeoutMs: TIMEOUT_MS, views, reads, reached: passed.reached, sql, recent }
+    yield* watchCache(deps, { ...options, rateKeysPerSecond })
+  } finally {
+    await passed.close()
   }
 }

@@ -8,6 +8,7 @@ import { createTopicEventBus } from '../log/kafka/topic-event-bus.ts'
 import { createTableEventBus } from '../log/table-event-bus.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { RecentKeys } from '../verify/watch/key-sources.ts'
 import { createAppliedPosition } from './applied-position.ts'
 import type { ServerUrls } from './connections.ts'
 import type { TrackOpsConfig } from './define-config.ts'
@@ -37,6 +38,7 @@ interface WiringParts {
   readonly source: Sql
   readonly views: CompiledViews
   readonly metrics: Metrics
+  readonly recent: RecentKeys
   readonly redis: RedisClient
 }
 

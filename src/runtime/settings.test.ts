@@ -29,6 +29,7 @@ test('an empty environment gives the documented defaults', () => {
     connectPort: 8083,
     cacheDirectory: undefined,
     host: '127.0.0.1',
+    verifyRate: 20,
     logLevel: 'warn',
     debug: false,
   })

@@ -35,6 +35,7 @@ export interface Settings {
   readonly connectPort: number
   readonly cacheDirectory: string | undefined
   readonly host: string
+  readonly verifyRate: number
   readonly logLevel: LogLevel
   /** Unexpected errors are shown with their stack. */
   readonly debug: boolean
@@ -150,6 +151,13 @@ export const SETTINGS = {
     expected: 'an address or the name of a host',
     parse: (text) => (/^[A-Za-z0-9.:_-]+$/.test(text) ? text : null),
   },
+  verifyRate: {
+    variable: 'TRACKOPS_VERIFY_RATE',
+    doc: 'Keys a second that the process with the console compares with the database, for cdc_verify_*; 0: none.',
+    default: '20',
+    expected: 'a number of keys a second, 0 to 10000',
+    parse: (text) => (/^\d{1,5}(\.\d+)?$/.test(text) && Number(text) <= 10_000 ? Number(text) : null),
+  },
   logLevel: {
     variable: 'TRACKOPS_LOG_LEVEL',
     doc: 'What is logged to standard error, as JSON lines.',
@@ -198,6 +206,7 @@ export function readSettings(environment: Environment): Settings {
     connectPort: read('connectPort'),
     cacheDirectory: read('cacheDirectory'),
     host: read('host'),
+    verifyRate: read('verifyRate'),
     logLevel: read('logLevel'),
     debug: read('debug'),
   }

@@ -50,6 +50,9 @@ export interface TestSystemOptions {
   readonly log?: Logger
   /** Instead of a server of its own. */
   readonly redis?: TestRedis
+
+  /** Keys a second that the system itself compares with the database; default none. */
+  readonly verifyRateKeysPerSecond?: number
 }
 
 function redisClient(url: string) {
@@ -90,6 +93,7 @@ export async function testSystem(scope: TestScope, options: TestSystemOptions = 
       consolePort: ports.console,
       consumers: options.consumers ?? CONSUMERS,
       services: (merged.services ?? []).map(({ name }) => name),
+      verifyRateKeysPerSecond: options.verifyRateKeysPerSecond ?? 0,
       version: 'test',
       signal: new AbortController().signal,
     })

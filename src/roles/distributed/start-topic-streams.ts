@@ -92,6 +92,7 @@ export async function startTopicStreams(parts: TopicStreamParts): Promise<Starte
               partition,
               letters.map((letter) => ({ ...letter, position: placeOf(partition, letter.position) })),
             ),
+          onOperations: (operations) => parts.recent.note(operations),
           onApplied({ commitTimeMicros }) {
             if (commitTimeMicros !== null)
               parts.metrics.commitToCache(Date.now() / 1e3 - Number(commitTimeMicros) / 1e6)
