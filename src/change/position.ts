@@ -4,6 +4,9 @@ import { type Lsn, lsnFromFixedHex, lsnToFixedHex, LSN_ZERO } from './lsn.ts'
  * Where a change event stands in the stream: the LSN of its transaction's commit record, and its number within the
  * transaction, from 1. A total order, in the order of delivery, and finer than an event's own LSN: the rows of one COPY
  * share an LSN. A consumer's position is that of the last event that it has processed.
+ *
+ * In a partition of a topic an event's offset stands in the place of the commit LSN, ordinal 1 (group-changes.ts): both are places
+ * in a log that grows, and only places in the same log are ever compared (a stored position names its history).
  */
 export interface Position {
   readonly commitLsn: Lsn

@@ -1,4 +1,4 @@
-import type { UpOptions } from '../roles/up.ts'
+import type { UpOptions } from '../roles/up-options.ts'
 import type { Settings } from '../runtime/settings.ts'
 
 /** On which the embedded servers and the console listen. */

@@ -14,6 +14,8 @@ export const CONSUMER_GROUPS = {
 
 export type ConsumerName = keyof typeof CONSUMER_GROUPS
 
+export const CONSUMERS = ['order-event-consumer', 'cache-invalidator', 'cache-warmer'] as const satisfies ConsumerName[]
+
 /** What a run of the stream gives to every consumer: all of it belongs to one opening of one slot. */
 export interface StreamContext {
   readonly history: History

@@ -1,4 +1,4 @@
-import type { ConsumerName } from '../consume/stream-consumer.ts'
+import { type ConsumerName, CONSUMERS } from '../consume/stream-consumer.ts'
 import { describeError, TrackOpsError } from '../runtime/errors.ts'
 import { createLogger } from '../runtime/logger.ts'
 import type { Settings } from '../runtime/settings.ts'
@@ -6,11 +6,10 @@ import type { ServerUrls } from './connections.ts'
 import type { KafkaConnection } from './kafka-clients.ts'
 import { startSystem } from './system.ts'
 import { aborted, untilReady } from './until-ready.ts'
-import type { UpOptions } from './up.ts'
+import type { UpOptions } from './up-options.ts'
 
 /** Of the change stream, in the order of the flow. */
 export const STREAM_ROLES = ['capture', 'order-event-consumer', 'cache-invalidator', 'cache-warmer'] as const
-export const CONSUMERS = ['order-event-consumer', 'cache-invalidator', 'cache-warmer'] as const satisfies ConsumerName[]
 
 export interface RunOptions extends Pick<
   UpOptions,

@@ -1,48 +1,16 @@
 import { createWriteStream } from 'node:fs'
 
-import { createLogger, type Logger, type LogLevel } from '../runtime/logger.ts'
-import type { Settings } from '../runtime/settings.ts'
+import { CONSUMERS } from '../consume/stream-consumer.ts'
+import { createLogger, type Logger } from '../runtime/logger.ts'
 import { assertNotInUse, openDataDirectory } from './embedded/data-directory.ts'
 import { assertPortFree } from './embedded/local-port.ts'
 import { type EmbeddedServers, startEmbedded } from './embedded/start-embedded.ts'
-import type { LoadedConfig } from './load-config.ts'
 import { NO_LOG, type StartedLog, startLog } from './distributed/start-log.ts'
-import type { KafkaConnection } from './kafka-clients.ts'
-import { CONSUMERS } from './run-roles.ts'
 import { seedDatabase } from './seed.ts'
 import { portOf } from './start-services.ts'
 import { startSystem } from './system.ts'
 import { aborted, tellReasons, untilReady } from './until-ready.ts'
-
-export interface UpOptions {
-  readonly mode: Settings['mode']
-  /** Distributed mode: where the cluster is; undefined: a stack of our own. */
-  readonly kafka: KafkaConnection | undefined
-  readonly kafkaConnectUrl: string | undefined
-  readonly captureDatabaseUrl: string | undefined
-  readonly cacheDirectory: string | undefined
-  readonly loaded: LoadedConfig
-  readonly env: NodeJS.ProcessEnv
-  readonly dataDirectory: string
-  readonly isReset: boolean
-  /** Sample rows to add before the start; 0 for none. */
-  readonly seedCount: number
-  readonly ports: {
-    readonly postgres: number
-    readonly redis: number
-    readonly console: number
-    readonly kafka: number
-    readonly kafkaController: number
-    readonly connect: number
-  }
-  readonly host: string
-  readonly verifyRateKeysPerSecond: number
-  readonly logLevel: LogLevel
-  readonly version: string
-  readonly print: (line: string) => void
-  readonly complain: (line: string) => void
-  readonly signal: AbortSignal
-}
+import type { UpOptions } from './up-options.ts'
 
 const SLOW_START_MS = 10_000
 

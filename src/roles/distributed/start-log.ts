@@ -2,7 +2,7 @@ import type { Logger } from '../../runtime/logger.ts'
 import type { DataDirectory } from '../embedded/data-directory.ts'
 import type { KafkaConnection } from '../kafka-clients.ts'
 import { resetStack, stackDirectory, startStack } from '../stack/start-stack.ts'
-import type { UpOptions } from '../up.ts'
+import type { UpOptions } from '../up-options.ts'
 import { installConnector } from './install-connector.ts'
 
 /** What stands between database and consumers, as far as `trackops up` looks after it. */
