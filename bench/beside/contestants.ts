@@ -133,7 +133,14 @@ async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promi
       if (!isEnding) startProcess(roles)
     })
   }
-  defer(scope, () => end('SIGKILL'))
+  const emergency = (): void => {
+    for (const [child] of running) child.kill('SIGKILL')
+  }
+  process.on('exit', emergency)
+  defer(scope, async () => {
+    await end('SIGKILL')
+    process.off('exit', emergency)
+  })
   const setOffsets = async (offsetOf: (committed: bigint) => bigint): Promise<void> => {
     for (const groupId of Object.values(kind.groups)) {
       const committed = await committedOffsets(admin, groupId)

@@ -77,7 +77,9 @@ export function markdownOf({ versions, options, drained, latency, staleness }: R
 
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN
+  return Number(((lower + upper) / 2).toFixed(1))
 }
 
 function spread(numbers: readonly number[]): string {

@@ -64,7 +64,10 @@ export async function consume(options: ConsumeOptions, handle: (event: ChangeEve
   try {
     for await (const message of stream) {
       await committing
-      inFlight.push(handleSurely(message, handle, options))
+      const handling = handleSurely(message, handle, options)
+      // Seen below, with the others.
+      handling.catch(() => undefined)
+      inFlight.push(handling)
       uncommitted.set(message.partition, message)
       if (inFlight.length >= concurrency) {
         await Promise.all(inFlight)
@@ -79,18 +82,22 @@ export async function consume(options: ConsumeOptions, handle: (event: ChangeEve
   }
 }
 
-/** Redis or PostgreSQL may be away for a moment: the event is tried again until it worked. */
+/**
+ * Redis or PostgreSQL may be away for a moment: the event is tried again until it worked. Where the process is told to end meanwhile it
+ * fails, so that it is not committed.
+ */
 async function handleSurely(
   message: Message,
   handle: (event: ChangeEvent) => Promise<void>,
   { signal }: ConsumeOptions,
 ): Promise<void> {
   const event = parse(message.value)
-  while (event && !signal.aborted) {
+  while (event) {
     try {
       await handle(event)
-      break
-    } catch {
+      return
+    } catch (error) {
+      if (signal.aborted) throw error
       await sleep(RETRY_MS)
     }
   }
