@@ -46,7 +46,7 @@ interface Passed {
 }
 
 /** Up to which LSN the cache's consumers have processed everything. */
-function openPassed({ redis, sql, views, kafka, loaded }: VerifiedConnections): Passed {
+export function openPassed({ redis, sql, views, kafka, loaded }: VerifiedConnections): Passed {
   if (kafka && loaded) {
     const { config } = loaded
     const admin = createKafkaClients(kafka).admin()

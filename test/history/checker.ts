@@ -2,7 +2,8 @@
  * Finds what must not be in a record. Pure, and one record at a time, so that it runs beside the load as well as over a file; the
  * order of records that complete at the same time, or of different rows, makes no difference.
  *
- * - P2: an answer older than one that had been given for the key before it was asked. Readers are one (http, sdk); raw reads another.
+ * - P2: an answer older than one that had been given for the key before it was asked, by any reader (http, sdk). The database by itself likewise.
+ *   While one reader is cut off from Redis, each is held against its own answers only. Raw reads are promised no P2: they may go back while consumers come to terms with a Redis that lost writes.
  * - P3: an answer older than a write that a consumer of the cache had processed before it was asked.
  * - P1: at rest, an answer that is not what the database holds.
  * - read-your-writes: an answer older than the write whose token it presented.
@@ -37,7 +38,7 @@ export interface Checker {
   /** What can only be said when nothing follows. */
   finish(): readonly Violation[]
   readonly checkedReads: () => number
-  /** Raw reads while Redis had lost writes: about them nothing is promised. */
+  /** While Redis had lost writes: P2 and P3 promise nothing about them. Tokens hold nevertheless. */
   readonly unjudgedReads: () => number
 }
 
@@ -68,10 +69,11 @@ export function checkRecords(records: readonly HistoryRecord[]): readonly Violat
 export function createChecker(): Checker {
   const rows = new Map<string, Row>()
   const processed = createFloor<ProcessedRecord>()
-  /** Of raw reads, since Redis lost writes the last time. */
-  let epoch = 0
-  let epochBeganUs = -Infinity
+  /** When Redis had lost writes the last time. */
+  let lostUntilUs = -Infinity
   let lossesUnderWay = 0
+  let cutUntilUs = -Infinity
+  let cutsUnderWay = 0
   let checkedReads = 0
   let unjudgedReads = 0
 
@@ -120,12 +122,15 @@ export function createChecker(): Checker {
   function addRead(read: ReadRecord): Violation[] {
     const row = rowOf(read.row)
     const isRaw = read.door === 'raw'
-    // Raw reads are asked after the loss was over, or nothing is promised.
-    if (isRaw && (lossesUnderWay > 0 || read.invokedUs <= epochBeganUs)) {
-      unjudgedReads++
-      return []
-    }
-    checkedReads++
+    const isAfterLoss = lossesUnderWay === 0 && read.invokedUs > lostUntilUs
+    const mark = processed.before(read.invokedUs)?.cause
+    // Where Redis lost writes, P2 and P3 hold again once consumers have caught up.
+    const hasCaughtUp =
+      isAfterLoss && (lostUntilUs === -Infinity || (mark !== undefined && mark.invokedUs > lostUntilUs))
+    const isJudged = read.door === 'sql' || hasCaughtUp
+    if (isJudged) checkedReads++
+    else unjudgedReads++
+    if (isRaw && !isJudged) return []
     const value = valueOfRead(read, row)
     const found: Violation[] = []
     const violated = (rule: Rule, story: readonly HistoryRecord[]): void =>
@@ -136,21 +141,19 @@ export function createChecker(): Checker {
       violated('read-your-writes', write ? [write, read] : [read])
     }
 
-    const channel = `${read.key} ${isRaw ? `raw ${epoch}` : read.door === 'sql' ? 'sql' : 'readers'}`
-    let answered = row.answered.get(channel)
-    if (!answered) row.answered.set(channel, (answered = createFloor()))
-    const before = answered.before(read.invokedUs)
-    if (before && value < before.value) {
+    const ofDoor = floorOf(row, `${read.key} ${read.door}`)
+    const ofReaders = isRaw || read.door === 'sql' ? ofDoor : floorOf(row, read.key)
+    const isTogether = cutsUnderWay === 0 && read.invokedUs > cutUntilUs
+    const before = (isTogether ? ofReaders : ofDoor).before(read.invokedUs)
+    if (!isRaw && isJudged && before && value < before.value) {
       const write = row.byAt.get(before.value)
       violated('P2', [...(write ? [write] : []), before.cause, read])
     }
-    answered.raise(value, read.completedUs, read)
-
-    const mark = processed.before(read.invokedUs)?.cause
-    if (mark && (!isRaw || mark.invokedUs > epochBeganUs)) {
-      const write = row.written.before(mark.invokedUs)
-      if (write && value < write.value) violated('P3', [write.cause, mark, read])
-    }
+    const processedWrite = mark && (hasCaughtUp || read.door === 'sql') ? row.written.before(mark.invokedUs) : undefined
+    // Absent may also be from before the row was there, unless it was there for sure.
+    const isKnown = read.at !== 'absent' || (before !== undefined && before.value > 0) || processedWrite !== undefined
+    if (isKnown) for (const floor of new Set([ofDoor, ofReaders])) floor.raise(value, read.completedUs, read)
+    if (processedWrite && mark && value < processedWrite.value) violated('P3', [processedWrite.cause, mark, read])
 
     const { truth } = row
     if (truth && read.invokedUs > truth.completedUs && value !== valueOfTruth(truth)) violated('P1', [truth, read])
@@ -173,14 +176,22 @@ export function createChecker(): Checker {
       : []
   }
 
+  function retire(name: string): Violation[] {
+    const row = rows.get(name)
+    rows.delete(name)
+    return row ? unexplainedOf(row) : []
+  }
+
   function addFault(fault: FaultRecord): void {
-    if (!fault.losesRedis) return
-    if (fault.phase === 'begin') lossesUnderWay++
-    else lossesUnderWay = Math.max(0, lossesUnderWay - 1)
-    epoch++
-    epochBeganUs = fault.completedUs
-    for (const { answered } of rows.values())
-      for (const channel of answered.keys()) if (channel.includes(' raw ')) answered.delete(channel)
+    const step = fault.phase === 'begin' ? 1 : -1
+    if (fault.losesRedis) {
+      lossesUnderWay = Math.max(0, lossesUnderWay + step)
+      lostUntilUs = fault.completedUs
+    }
+    if (fault.losesRedis || fault.cutsReaders) {
+      cutsUnderWay = Math.max(0, cutsUnderWay + step)
+      cutUntilUs = fault.completedUs
+    }
   }
 
   return {
@@ -204,23 +215,31 @@ export function createChecker(): Checker {
         case 'shared':
           rowOf(record.row).isShared = true
           return []
+        case 'retired':
+          return retire(record.row)
         case 'effect':
           return effectsOf(record)
       }
     },
-    finish: () =>
-      [...rows.values()].flatMap((row): Violation[] =>
-        row.isShared || row.hasUnknown
-          ? []
-          : Array.from(row.unexplained.values(), (read) => ({
-              rule: 'never-written',
-              subject: read.key,
-              story: [...(row.newest ? [row.newest] : []), read],
-            })),
-      ),
+    finish: () => [...rows.values()].flatMap(unexplainedOf),
     checkedReads: () => checkedReads,
     unjudgedReads: () => unjudgedReads,
   }
+}
+
+function unexplainedOf(row: Row): Violation[] {
+  if (row.isShared || row.hasUnknown) return []
+  return Array.from(row.unexplained.values(), (read) => ({
+    rule: 'never-written',
+    subject: read.key,
+    story: [...(row.newest ? [row.newest] : []), read],
+  }))
+}
+
+function floorOf(row: Row, name: string): Floor<ReadRecord> {
+  let floor = row.answered.get(name)
+  if (!floor) row.answered.set(name, (floor = createFloor()))
+  return floor
 }
 
 function effectsOf(record: EffectRecord): Violation[] {
@@ -235,7 +254,7 @@ function valueOfTruth({ at }: TruthRecord): number {
   return at === 'gone' ? Infinity : at
 }
 
-/** Absent is the newest there is once a deletion may have happened, and the oldest before. */
+/** Absent counts as the newest there is once a deletion may have happened, and as the oldest before. */
 function valueOfRead(read: ReadRecord, row: Row): number {
   if (read.at !== 'absent') return read.at
   return row.deletingSinceUs <= read.completedUs ? Infinity : 0

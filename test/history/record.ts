@@ -40,6 +40,8 @@ export interface ReadRecord extends Timed {
   readonly at: At | 'absent'
   /** The read presented the token of a write, which made this. */
   readonly token?: At | 'gone'
+  /** hit, miss or bypass, where the door tells: for the story only. */
+  readonly source?: string
 }
 
 /** A consumer of the cache has processed all writes that completed before `invokedUs`; it was known at `completedUs`. */
@@ -47,12 +49,14 @@ export interface ProcessedRecord extends Timed {
   readonly op: 'processed'
 }
 
-/** The end of a fault's window. While Redis has lost writes, and until consumers have caught up, raw reads may be older. */
+/** The end of a fault's window. While Redis has lost writes, and until consumers have caught up, answers may be older. */
 export interface FaultRecord extends Timed {
   readonly op: 'fault'
   readonly name: string
   readonly phase: 'begin' | 'end'
   readonly losesRedis: boolean
+  /** Until every reader uses Redis again: one that can't answers from the database, and can't tell the others. */
+  readonly cutsReaders: boolean
 }
 
 /** At rest: what the database holds while nobody writes and everything is processed. */
@@ -65,6 +69,12 @@ export interface TruthRecord extends Timed {
 /** Others than the recorded clients change this row too: not every value has a write in the record. */
 export interface SharedRowRecord extends Timed {
   readonly op: 'shared'
+  readonly row: string
+}
+
+/** Nobody asks for the row any more: it is forgotten. */
+export interface RetiredRecord extends Timed {
+  readonly op: 'retired'
   readonly row: string
 }
 
@@ -85,6 +95,7 @@ export type HistoryRecord =
   | FaultRecord
   | TruthRecord
   | SharedRowRecord
+  | RetiredRecord
   | EffectRecord
 
 export function formatRecord(record: HistoryRecord): string {

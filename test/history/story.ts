@@ -17,7 +17,7 @@ function whatOf(record: HistoryRecord): string {
     case 'write':
       return `write  ${record.door.padEnd(4)}  made ${record.at ?? 'what nobody knows'}${record.outcome === 'ok' ? '' : ', outcome unknown'}`
     case 'read':
-      return `read   ${record.door.padEnd(4)}  ${record.key} was ${record.at}${record.token === undefined ? '' : `, with the token of ${record.token}`}`
+      return `read   ${record.door.padEnd(4)}  ${record.key} was ${record.at}${record.source === undefined ? '' : ` (${record.source})`}${record.token === undefined ? '' : `, with the token of ${record.token}`}`
     case 'processed':
       return 'consumers had processed all that was written before'
     case 'truth':
@@ -26,6 +26,8 @@ function whatOf(record: HistoryRecord): string {
       return `fault ${record.name}: ${record.phase}`
     case 'deleting':
       return 'somebody begins to delete it'
+    case 'retired':
+      return 'nobody asks for it any more'
     case 'shared':
       return 'others write this row too'
     case 'effect':
