@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { pause } from '../../src/runtime/backoff.ts'
+import { nowUs } from '../history/record.ts'
 import { tellStory } from '../history/story.ts'
 import { randomFrom } from '../protocol/walks.ts'
 import { atOf, seededUuid } from './rows.ts'
@@ -33,9 +35,17 @@ const STALE_WRITE: SoakFault = {
     const row = await waitFor(() => soak.rows.pick(random), { what: 'a row' })
     const key = `order:status:${row.id}`
     const old = await waitFor(() => soak.redis.get(key), { what: 'its key' })
-    await soak.sql`update orders set status = 'SABOTAGED' where id = ${row.id}`
-    await waitFor(async () => (await soak.redis.get(key)) !== old, { what: 'its next value' })
-    await soak.redis.set(key, old)
+    const invokedUs = nowUs()
+    const [made] = await soak.sql<{ at: number }[]>`
+      update orders set status = 'NEWER' where id = ${row.id}
+      returning (extract(epoch from updated_at) * 1000000)::bigint::float8 as at`
+    const write = { op: 'write', door: 'sql', row: row.id, outcome: 'ok', at: made?.at ?? null } as const
+    soak.record({ ...write, invokedUs, completedUs: nowUs() })
+    // Again and again: consumers would mend it with the row's next change.
+    for (let turn = 0; turn < 40; turn++) {
+      await soak.redis.set(key, old)
+      await pause(20)
+    }
   },
 }
 
@@ -51,7 +61,7 @@ test('a cache that is made stale on purpose turns the soak red, and the story sa
     faults: [STALE_WRITE],
   })
   const found = result.violations.filter(({ rule }) => rule === 'P2' || rule === 'P3')
-  assert.ok(found.length > 0 || result.failure !== null, lines.join('\n'))
+  assert.ok(found.length > 0, lines.join('\n'))
   for (const violation of found)
     assert.match(tellStory(violation), /^P[23]: \w+:[0-9a-f-]{36}\n(.+\n){1,2}.+ms {2}read /)
 })

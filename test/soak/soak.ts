@@ -44,13 +44,11 @@ const PAUSES_MS = { sqlWriter: 8, httpWriter: 60, http: 6, sdk: 3, raw: 15, sql:
 
 export async function runSoak(scope: TestScope, options: SoakOptions): Promise<SoakResult> {
   const { seed, mode, say } = options
-  const site = await upSite(scope)
-  const env: Record<string, string> = mode === 'distributed' ? await stackEnvironment() : {}
+  const started = await startSite(scope, mode)
+  const { site, env } = started
+  let { running } = started
   const kafka = mode === 'distributed' ? { brokers: [`127.0.0.1:${env['TRACKOPS_KAFKA_PORT']}`] } : undefined
   const judged = { ...site, kafka }
-  let running: CliProcess = site.up(env)
-  await running.ready()
-
   const checker = createChecker()
   const tally = createSoakTally()
   const violations: Violation[] = []
@@ -208,6 +206,24 @@ async function checkEffects(soak: SoakContext, site: UpSite, kafka: KafkaConnect
 
 function isPong(reply: unknown): boolean {
   return reply === 'PONG'
+}
+
+/** Between the moment in which a port is found free and the one in which it is used, another program may take it. */
+async function startSite(
+  scope: TestScope,
+  mode: SoakOptions['mode'],
+): Promise<{ readonly site: UpSite; readonly env: Record<string, string>; readonly running: CliProcess }> {
+  for (let attempt = 1; ; attempt++) {
+    const site = await upSite(scope)
+    const env: Record<string, string> = mode === 'distributed' ? await stackEnvironment() : {}
+    const running = site.up(env)
+    try {
+      await running.ready()
+      return { site, env, running }
+    } catch (error) {
+      if (attempt === 3 || !running.stderr().includes('PORT_TAKEN')) throw error
+    }
+  }
 }
 
 async function stackEnvironment(): Promise<Record<string, string>> {
