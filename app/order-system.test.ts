@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
 
 import type { Sql, TransactionSql } from 'postgres'
@@ -8,6 +7,7 @@ import { Registry } from 'prom-client'
 
 import type { RowChangeView, ServiceContext } from '../src/index.ts'
 import { defer, type TestScope } from '../test/support/defer.ts'
+import { freePort } from '../test/support/free-port.ts'
 import { waitFor } from '../test/support/wait-for.ts'
 import { inventoryService } from './inventory-service/inventory-service.ts'
 import { deriveOrderEvents, orderEvents } from './order-events.ts'
@@ -132,14 +132,4 @@ async function statusBecomes(base: string, id: string, status: string): Promise<
 
 async function getJson(url: string): Promise<unknown> {
   return await (await fetch(url)).json()
-}
-
-/** Free a moment ago: good enough on a machine where nobody races for ports. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || !address) throw new Error('no port')
-  return address.port
 }

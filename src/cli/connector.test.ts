@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 import { testPostgres } from '../../test/support/postgres.ts'
 import { fakeConnect } from '../roles/connector/connect-fixture.ts'
-import { freePort } from '../roles/embedded/local-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { COMMANDS } from './commands.ts'
 import { dispatch } from './dispatch.ts'
 

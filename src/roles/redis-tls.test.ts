@@ -9,7 +9,7 @@ import { callRedis } from '../cache/redis-call.ts'
 import { describeError, TrackOpsError } from '../runtime/errors.ts'
 import { SILENT } from '../runtime/logger.ts'
 import { serverUrls } from './connections.ts'
-import { freePort } from './embedded/local-port.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import type { LoadedConfig } from './load-config.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
 

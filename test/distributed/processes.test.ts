@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 
 import config from '../../trackops.config.ts'
 import { installConnector } from '../../src/roles/distributed/install-connector.ts'
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { prepareDatabases } from '../../src/roles/prepare-databases.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { assertBooksBalance } from '../faults/killed.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { defer } from '../support/defer.ts'
 import { WHOLE_MS } from '../support/distributed.ts'

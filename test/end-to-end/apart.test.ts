@@ -6,6 +6,7 @@ import type { TrackOpsConfig } from '../../src/roles/define-config.ts'
 import { checkUnderLoad, FAULTS } from '../faults/redis-lost.ts'
 import { testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp } from '../support/verdict.ts'
+import { waitFor } from '../support/wait-for.ts'
 import { checkScenario, checkScenarios, SCENARIOS } from './behind-the-back.ts'
 
 const APART: Partial<TrackOpsConfig> = { cache: { consumers: 'apart' } }
@@ -18,6 +19,13 @@ test('invalidator and warmer apart end where they end together', async (t) => {
 test('a system may change between apart and together with every start', async (t) => {
   const cache: { consumers: 'apart' | 'together' } = { consumers: 'apart' }
   const system = await testSystem(t, { config: { cache } })
+  // What Redis took is durable a second later, and the snapshot is done then: a system stopped before begins with an empty cache.
+  await system.sql`insert into orders (status) values ('FIRST')`
+  await waitFor(
+    () =>
+      system.sql`select from trackops.slots where slot_name = ${system.config.source.slot} and snapshot_completed_at is not null`,
+    { what: 'the snapshot to be done', until: (rows) => rows.length === 1 },
+  )
   for (const next of ['together', 'apart', 'together'] as const) {
     await system.sql`insert into orders (status) select 'BEFORE' from generate_series(1, 50)`
     await caughtUp(system)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { callRedis } from '../../src/cache/redis-call.ts'
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { connectRedis, createRedisClient } from '../../src/roles/redis-client.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { SILENT } from '../../src/runtime/logger.ts'

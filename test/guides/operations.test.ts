@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { createClient } from '@redis/client'
 
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { defer } from '../support/defer.ts'
 import { ownPostgres } from '../support/postgres.ts'

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import { createClient } from '@redis/client'
 
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { defer } from '../support/defer.ts'
 import { testPostgres } from '../support/postgres.ts'
 import { testRedis } from '../support/redis.ts'

@@ -2,7 +2,7 @@
 import { createWriteStream } from 'node:fs'
 
 import { parseLsn } from '../../src/change/lsn.ts'
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from '../support/free-port.ts'
 import { pause } from '../../src/runtime/backoff.ts'
 import { describeError } from '../../src/runtime/errors.ts'
 import type { KafkaConnection } from '../../src/roles/kafka-clients.ts'

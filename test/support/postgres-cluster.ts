@@ -2,7 +2,7 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from './free-port.ts'
 import { removeCluster } from '../../src/roles/embedded/postgres-cluster.ts'
 import { startPostgresServer } from '../../src/roles/embedded/postgres-server.ts'
 import { TrackOpsError } from '../../src/runtime/errors.ts'

@@ -10,7 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
 
-import { freePort } from '../../src/roles/embedded/local-port.ts'
+import { freePort } from './free-port.ts'
 import type { RunningServer } from '../../src/roles/embedded/server-process.ts'
 import { startConnectServer } from '../../src/roles/stack/connect-server.ts'
 import { keepStack, type KeptStack, stopKeptStack } from '../../src/roles/stack/keep-stack.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { freePort } from '../embedded/local-port.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { connectApi, reasonOf } from './connect-api.ts'
 import { fakeConnect } from './connect-fixture.ts'
 import { registerConnector } from './register-connector.ts'

@@ -5,11 +5,6 @@ import { TrackOpsError } from '../../runtime/errors.ts'
 
 export const LOOPBACK = '127.0.0.1'
 
-/** A port that was free a moment ago. Somebody may take it before its user does: be ready to ask again. */
-export function freePort(): Promise<number> {
-  return listenOnce(0)
-}
-
 /** Throws PORT_TAKEN where somebody listens. `purpose` as in "PostgreSQL", `variable` is the one that changes the port. */
 export async function assertPortFree(port: number, purpose: string, variable: string): Promise<void> {
   try {
@@ -30,13 +25,10 @@ export function portTaken(port: number, purpose: string, variable: string): Trac
   })
 }
 
-function listenOnce(port: number): Promise<number> {
+function listenOnce(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
-    server.listen(port, LOOPBACK, () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port))
-    })
+    server.listen(port, LOOPBACK, () => server.close(() => resolve()))
   })
 }

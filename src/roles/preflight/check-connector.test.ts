@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { type FakeConnector, fakeConnect } from '../connector/connect-fixture.ts'
 import { connectorConfiguration } from '../connector/connector-configuration.ts'
-import { freePort } from '../embedded/local-port.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { PROPERTY_RULES } from './connector-rules.ts'
 import type { Finding } from './finding.ts'
 import { itemEvents, itemView, preflightFixture } from './preflight-fixture.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { freePort } from '../embedded/local-port.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import type { KafkaConnection } from '../kafka-clients.ts'
 import { judgeEncryption } from './check-encryption.ts'
 import { preflightFixture } from './preflight-fixture.ts'

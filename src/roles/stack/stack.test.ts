@@ -31,7 +31,7 @@ import {
 import { makeTestDirectory, removeTestDirectory } from '../../../test/support/test-directory.ts'
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { SILENT } from '../../runtime/logger.ts'
-import { freePort } from '../embedded/local-port.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { stopKeptStack } from './keep-stack.ts'
 import { resetStack, startStack } from './start-stack.ts'
 
