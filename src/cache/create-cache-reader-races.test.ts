@@ -249,6 +249,7 @@ void test('L6: without Redis the database answers, and when it is back those ans
 void test('L6: readers that never cease do not keep a Redis that is back from being believed', async (t) => {
   const f = await slowFixture(t)
   let reads = 0
+  const stop = new AbortController()
   // Each look at the positions takes as long as some reads.
   const redis: RedisConnection = {
     get isReady() {
@@ -257,14 +258,13 @@ void test('L6: readers that never cease do not keep a Redis that is back from be
     async sendCommand(args) {
       const from = reads
       const reply = await f.redis.sendCommand([...args])
-      if (args[0] === 'MGET') await waitFor(() => reads > from + 8, { what: 'some reads' })
+      if (args[0] === 'MGET') await waitFor(() => stop.signal.aborted || reads > from + 8, { what: 'some reads' })
       return reply
     },
     on: (event, listener) => f.redis.on(event, listener),
     off: (event, listener) => f.redis.off(event, listener),
   }
   const reader = await f.anotherReader({ redis })
-  const stop = new AbortController()
   const readOn = async (): Promise<void> => {
     for (; !stop.signal.aborted; reads++) await reader.get(SLOW, { id: '1' })
   }

@@ -95,21 +95,31 @@ export async function storeFirstHorizon(sql: Sql): Promise<void> {
 }
 
 /**
- * Keeps, beside the slot that it belongs to, below which transaction the group has processed all: a snapshot is taken, with the WAL
- * position after it, and counts once the group has passed that position. One look every few seconds.
+ * Keeps below which transaction the group has processed all: a snapshot is taken, with the WAL position after it, and counts once the
+ * group has passed that position, and another one after it. For a slot that was dropped and made anew begins beyond changes that it
+ * never had, and looks as if the group had passed them; but its next step comes after the connector's snapshot in the topics, whose
+ * rows have made recoverMissedEvents use the horizon of before. One look every few seconds.
  */
 export function createEventHorizon(
   deps: Deps & { readonly progress: LogProgress; readonly visibility: () => Promise<Visibility> },
 ): { look(): Promise<void> } {
   let candidate: Seen | undefined
+  /** Where the group was when it had first passed the candidate. */
+  let passedAt: Lsn | null = null
   return {
     async look() {
       try {
         candidate ??= await (await deps.visibility()).look()
         const reached = await deps.progress.reached()
-        if (reached === null || reached < candidate.insertLsn) return
+        if (reached === null || reached < candidate.insertLsn) {
+          passedAt = null
+          return
+        }
+        passedAt ??= reached
+        if (reached === passedAt) return
         const horizon = candidate.snapshot.xmin.toString()
         candidate = undefined
+        passedAt = null
         await deps.sql`
           insert into trackops.positions (consumer, position, horizon) values (${NAME}, '', ${horizon}::text::xid8)
           on conflict (consumer) do update set horizon = excluded.horizon, updated_at = now()`
