@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 
+import { freePort } from '../../test/support/free-port.ts'
 import { testPostgres } from '../../test/support/postgres.ts'
 import { fakeConnect } from '../roles/connector/connect-fixture.ts'
-import { freePort } from '../../test/support/free-port.ts'
 import { COMMANDS } from './commands.ts'
 import { dispatch } from './dispatch.ts'
 

@@ -4,12 +4,12 @@ import { test } from 'node:test'
 
 import { noOpenssl, testAuthority } from '../../test/support/certificates.ts'
 import { defer } from '../../test/support/defer.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { testRedis } from '../../test/support/redis.ts'
 import { callRedis } from '../cache/redis-call.ts'
 import { describeError, TrackOpsError } from '../runtime/errors.ts'
 import { SILENT } from '../runtime/logger.ts'
 import { serverUrls } from './connections.ts'
-import { freePort } from '../../test/support/free-port.ts'
 import type { LoadedConfig } from './load-config.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
 

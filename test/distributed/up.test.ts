@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { freePort } from '../support/free-port.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { defer } from '../support/defer.ts'
 import { WHOLE_MS } from '../support/distributed.ts'
+import { freePort } from '../support/free-port.ts'
 import { descendantsOf, upSite } from '../support/process.ts'
 import { whyNoStack } from '../support/stack.ts'
 import { assertNothingStale, statusOf } from '../support/verdict.ts'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 
-import { Admin, Consumer, MessagesStreamModes, stringDeserializers } from '@platformatic/kafka'
+import { Admin } from '@platformatic/kafka'
 import type { Sql } from 'postgres'
 
 import { connectApi } from '../../src/roles/connector/connect-api.ts'
@@ -22,6 +22,7 @@ import { ownPostgres } from '../support/postgres.ts'
 import { hasProgram, psql } from '../support/psql.ts'
 import { testRedis } from '../support/redis.ts'
 import { testStack, uniqueName, whyNoStack } from '../support/stack.ts'
+import { topicValues } from '../support/topic-values.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -196,33 +197,13 @@ async function partitionsOf(brokers: string[], topics: readonly string[]): Promi
   }
 }
 
-/** Values of a topic from its beginning, until there are enough of them; null for a tombstone. */
+/** Records of a topic from its beginning, until there are enough of them; null for a tombstone. */
 async function recordsOf<T>(
   t: TestContext,
   brokers: string[],
   topic: string,
-  isEnough: (values: readonly T[]) => boolean,
+  isEnough: (values: readonly unknown[]) => boolean,
 ): Promise<readonly T[]> {
-  const consumer = new Consumer({
-    clientId: 'test',
-    groupId: uniqueName('group'),
-    bootstrapBrokers: brokers,
-    deserializers: stringDeserializers,
-    metadataMaxAge: 500,
-  })
-  const isThere = async (): Promise<boolean> => (await consumer.metadata({ topics: [topic] })).topics.has(topic)
-  try {
-    await waitFor(isThere, { what: `topic ${topic}`, timeoutMs: 30_000, intervalMs: 100 })
-    const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
-    const values: T[] = []
-    const limit = AbortSignal.any([t.signal, AbortSignal.timeout(60_000)])
-    limit.addEventListener('abort', () => stream.destroy(new Error(`only ${values.length} records came`)))
-    for await (const { value } of stream) {
-      values.push((value === undefined || value === null || value === '' ? null : JSON.parse(value)) as T)
-      if (isEnough(values)) break
-    }
-    return values
-  } finally {
-    await consumer.close(true)
-  }
+  const values = await topicValues(t, brokers, topic, isEnough)
+  return values.map((value) => (value === null ? null : JSON.parse(value)) as T)
 }

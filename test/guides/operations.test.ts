@@ -5,9 +5,9 @@ import { test } from 'node:test'
 
 import { createClient } from '@redis/client'
 
-import { freePort } from '../support/free-port.ts'
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { defer } from '../support/defer.ts'
+import { freePort } from '../support/free-port.ts'
 import { ownPostgres } from '../support/postgres.ts'
 import { testRedis } from '../support/redis.ts'
 import { makeTestDirectory, removeTestDirectory } from '../support/test-directory.ts'

@@ -7,8 +7,8 @@ import { promisify } from 'node:util'
 
 import { createClient } from '@redis/client'
 
-import { freePort } from '../support/free-port.ts'
 import { defer } from '../support/defer.ts'
+import { freePort } from '../support/free-port.ts'
 import { testPostgres } from '../support/postgres.ts'
 import { testRedis } from '../support/redis.ts'
 import { makeTestDirectory, removeTestDirectory } from '../support/test-directory.ts'

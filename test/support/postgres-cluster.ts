@@ -2,10 +2,10 @@
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { freePort } from './free-port.ts'
 import { removeCluster } from '../../src/roles/embedded/postgres-cluster.ts'
 import { startPostgresServer } from '../../src/roles/embedded/postgres-server.ts'
 import { TrackOpsError } from '../../src/runtime/errors.ts'
+import { freePort } from './free-port.ts'
 import { makeTestDirectory, removeTestDirectory } from './test-directory.ts'
 
 /** Set by test/run.ts; a file that is run alone starts a server of its own, and stops it at its end. */

@@ -4,10 +4,10 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { freePort } from './free-port.ts'
 import { removeCluster } from '../../src/roles/embedded/postgres-cluster.ts'
 import { stopRedisOrphan } from '../../src/roles/embedded/redis-server.ts'
 import { defer, type TestScope } from './defer.ts'
+import { freePort } from './free-port.ts'
 import { makeTestDirectory, removeTestDirectory } from './test-directory.ts'
 import type { JudgedSystem } from './verdict.ts'
 

@@ -7,16 +7,10 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import {
-  Admin,
-  Consumer,
-  MessagesStreamModes,
-  Producer,
-  stringDeserializers,
-  stringSerializers,
-} from '@platformatic/kafka'
+import { Admin, Producer, stringSerializers } from '@platformatic/kafka'
 
 import { defer } from '../../../test/support/defer.ts'
+import { freePort } from '../../../test/support/free-port.ts'
 import { ownPostgres } from '../../../test/support/postgres.ts'
 import { runCli, startCli } from '../../../test/support/process.ts'
 import {
@@ -29,9 +23,9 @@ import {
   whyNoStack,
 } from '../../../test/support/stack.ts'
 import { makeTestDirectory, removeTestDirectory } from '../../../test/support/test-directory.ts'
+import { topicValues } from '../../../test/support/topic-values.ts'
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { SILENT } from '../../runtime/logger.ts'
-import { freePort } from '../../../test/support/free-port.ts'
 import { stopKeptStack } from './keep-stack.ts'
 import { resetStack, startStack } from './start-stack.ts'
 
@@ -215,45 +209,16 @@ async function produce(brokers: string[], topic: string, values: readonly string
 }
 
 /** The first `count` values of a topic, by a group of its own. */
-function read(t: TestContext, brokers: string[], topic: string, count: number): Promise<string[]> {
-  return readUntil(t, brokers, topic, (values) => values.length === count)
+async function read(t: TestContext, brokers: string[], topic: string, count: number): Promise<string[]> {
+  const values = await topicValues(t, brokers, topic, (seen) => seen.length === count)
+  return values.map(String)
 }
 
 /** Debezium may send again what it sent before it was killed: so, until the row comes. */
 async function rowOf(t: TestContext, brokers: string[], id: number): Promise<unknown> {
-  const rowIn = (value: string | undefined) => (JSON.parse(value ?? '') as { after: { id: number } }).after
-  const values = await readUntil(t, brokers, 'things.public.things', (seen) => rowIn(seen.at(-1)).id === id)
+  const rowIn = (value: string | null | undefined) => (JSON.parse(value ?? '') as { after: { id: number } }).after
+  const values = await topicValues(t, brokers, 'things.public.things', (seen) => rowIn(seen.at(-1)).id === id)
   return rowIn(values.at(-1))
-}
-
-async function readUntil(
-  t: TestContext,
-  brokers: string[],
-  topic: string,
-  isEnough: (values: readonly string[]) => boolean,
-): Promise<string[]> {
-  const consumer = new Consumer({
-    clientId: 'test',
-    groupId: uniqueName('group'),
-    bootstrapBrokers: brokers,
-    deserializers: stringDeserializers,
-    metadataMaxAge: 500,
-  })
-  const isThere = async () => (await consumer.metadata({ topics: [topic] })).topics.has(topic)
-  try {
-    await waitFor(isThere, { what: `topic ${topic}`, timeoutMs: 30_000, intervalMs: 100 })
-    const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
-    const values: string[] = []
-    const limit = AbortSignal.any([t.signal, AbortSignal.timeout(60_000)])
-    limit.addEventListener('abort', () => stream.destroy(new Error(`only ${values.length} messages came`)))
-    for await (const message of stream) {
-      values.push(String(message.value))
-      if (isEnough(values)) break
-    }
-    return values
-  } finally {
-    await consumer.close(true)
-  }
 }
 
 function debeziumConfig(url: string, name: string): Record<string, string> {

@@ -1,11 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 
-import type { SnapshotMarker, Transaction } from '../../change-event.ts'
 import type { Lsn } from '../../lsn.ts'
 import { type RowSchema, rowSchemaOf } from './field-schema.ts'
 import { isObject, isWrapped, type Json, type JsonObject, payloadOf } from './json-value.ts'
 import { malformed } from './malformed.ts'
-import { readSource } from './source-facts.ts'
+import { readSource, type SourceFacts } from './source-facts.ts'
 
 /** A record of Kafka. `headers` may be empty. */
 export interface RawRecord {
@@ -32,23 +31,13 @@ export interface MessageEnvelope {
   readonly lsn: Lsn
 }
 
-export interface RowEnvelope {
+export interface RowEnvelope extends SourceFacts {
   readonly kind: 'row'
-  readonly schema: string
-  readonly table: string
   readonly op: 'c' | 'u' | 'd' | 'r' | 't'
   /** Of `after`, or else of `before`, in their order; none for `t`. */
   readonly fields: readonly string[]
   readonly before: JsonObject | null
   readonly after: JsonObject | null
-  /** Top level, the lower 32 bits; 0 where Debezium has none, in rows of an incremental snapshot. */
-  readonly xid: number
-  /** Of an incremental snapshot's rows: where the stream was. */
-  readonly lsn: Lsn
-  readonly commitTimeMicros: bigint
-  readonly snapshot: 'false' | SnapshotMarker | 'incremental'
-  readonly previousCommitEndLsn: Lsn | null
-  readonly origin: Transaction['origin']
   /** `provide.transaction.metadata`: the number of the event in its transaction, from 1. */
   readonly totalOrder: number | null
   /** Half of a changed key: `leaves` the `d` of the old one, `arrives` the `c` of the new. */
@@ -134,22 +123,14 @@ function rowEnvelope(record: RawRecord, value: JsonObject, text: string, schema:
   if (after === null && op !== 'd' && op !== 't') throw malformed(`op ${op}, but no row in after`)
   const { transaction } = value
   const totalOrder = isObject(transaction) ? transaction['total_order'] : null
-  const facts = readSource(value['source'] as JsonObject, text)
   const row = after ?? before
   return {
+    ...readSource(value['source'] as JsonObject, text),
     kind: 'row',
     op,
-    schema: facts.schema,
-    table: facts.table,
     fields: row === null || op === 't' ? [] : Object.keys(row),
     before,
     after,
-    xid: facts.xid,
-    lsn: facts.lsn,
-    commitTimeMicros: facts.commitTimeMicros,
-    snapshot: facts.snapshot,
-    previousCommitEndLsn: facts.previousCommitEndLsn,
-    origin: facts.origin,
     totalOrder: typeof totalOrder === 'number' ? totalOrder : null,
     keyChange: keyChange(op, record.headers),
     rowSchema: schema === undefined ? null : rowSchemaOf(schema),

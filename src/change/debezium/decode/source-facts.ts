@@ -7,7 +7,9 @@ import { malformed } from './malformed.ts'
 export interface SourceFacts {
   readonly schema: string
   readonly table: string
+  /** The lower 32 bits; 0 where Debezium has none, in rows of an incremental snapshot. */
   readonly xid: number
+  /** Of an incremental snapshot's rows: where the stream was. */
   readonly lsn: Lsn
   readonly commitTimeMicros: bigint
   readonly snapshot: 'false' | SnapshotMarker | 'incremental'
