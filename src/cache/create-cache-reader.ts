@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { CompiledView, CompiledViews } from './compiled-view.ts'
 import { createDatabaseReads, type WantedKey } from './database-read.ts'
 import { type Entry, readDocument, readMembers, satisfies } from './entry.ts'
+import { type Floor, isAtFloor } from './floor.ts'
 import { createFill, type RefreshCounts } from './fill.ts'
 import { type Answer, createFlights } from './flights.ts'
 import { createLimiter } from './limiter.ts'
@@ -13,6 +14,7 @@ import { LEASE_TTL_MS } from './protocol.ts'
 import { globalKeys } from './global-keys.ts'
 import type { CacheReader, Read, ReadOptions } from './reader.ts'
 import { callRedis, type RedisConnection } from './redis-call.ts'
+import { readInstance } from './redis-instance.ts'
 import { createScripts } from './scripts.ts'
 import type { FreshnessToken } from './token.ts'
 import { createTrust } from './trust.ts'
@@ -123,27 +125,35 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
       absenceTtlMs: (options.absenceTtlSeconds ?? 60) * 1000,
     },
   )
+  // By then consumers have passed it, as they have to for marks.
+  let floor: (Floor & { readonly until: number }) | undefined
   const partitions = options.partitions ?? (() => [undefined])
   const positionKeys = (): readonly string[] =>
     partitions().flatMap((partition) => {
       const { invalidator, warmer } = globalKeys(views.keyPrefix, partition)
       return [invalidator, warmer]
     })
+  async function readPositions(): Promise<readonly (string | null)[]> {
+    const names = positionKeys()
+    if (names.length === 0) return []
+    const reply = await callRedis(redis, ['MGET', ...names], redisTimeoutMs)
+    return Array.isArray(reply) ? reply.map((text) => (typeof text === 'string' ? text : null)) : []
+  }
   const trust = createTrust(
     {
       redis,
       log,
-      async positions() {
-        const names = positionKeys()
-        if (names.length === 0) return []
-        const reply = await callRedis(redis, ['MGET', ...names], redisTimeoutMs)
-        return Array.isArray(reply) ? reply.map((text) => (typeof text === 'string' ? text : null)) : []
+      async look() {
+        const [positions, instance] = await Promise.all([readPositions(), readInstance(redis, redisTimeoutMs)])
+        return { positions, instance }
       },
-      beforeTrust() {
+      async beforeTrust(hasLostWrites) {
         // It has just answered. From here on answers are settled again: those that are not would be one doubt after the other, and
         // under load no check would ever pass.
         isSilent = false
-        return unsettled.pay(fill.settleLate)
+        if (!(await unsettled.pay(fill.settleLate))) return false
+        if (hasLostWrites) floor = { ...(await reads.floor()), until: now() + markTtlMs }
+        return true
       },
     },
     options.trustIntervalMs === undefined ? {} : { intervalMs: options.trustIntervalMs },
@@ -174,6 +184,15 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
     return await deps.waitForApplied(token.lsn, AbortSignal.timeout(options.tokenWaitMs ?? 100))
   }
 
+  function isBelowFloor({ version }: Entry): boolean {
+    if (floor && floor.until <= now()) floor = undefined
+    return floor !== undefined && !isAtFloor(version, floor)
+  }
+
+  function isNewEnough(entry: Entry, token: FreshnessToken | undefined): boolean {
+    return !isBelowFloor(entry) && (!token || satisfies(entry.version, token))
+  }
+
   async function answer(
     view: CompiledView,
     wanted: WantedKey,
@@ -183,23 +202,26 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
     let isPresentTooOld = false
     await trust.ready(redisTimeoutMs)
     for (let attempt = 0; attempt < ATTEMPTS && trust.isTrusted(); attempt++) {
+      const doubts = trust.doubts()
       try {
         if (!isPresentTooOld) {
           const entry = await present(view, wanted.key)
-          if (entry && (!token || satisfies(entry.version, token))) return { entry, source: 'hit' }
-          if (entry && token) {
+          if (doubts !== trust.doubts()) continue
+          if (entry && isNewEnough(entry, token)) return { entry, source: 'hit' }
+          if (entry && token && !isBelowFloor(entry)) {
             // Once everything up to the token is applied, whatever the cache holds includes the write (P3).
             if (await hasApplied(token)) {
               token = undefined
               continue
             }
-            isPresentTooOld = true
           }
+          isPresentTooOld = entry !== undefined
         }
         const landed = await misses.join(view, wanted, { token, isPresentTooOld })
-        if (!landed) continue
+        // A hit may be from before Redis lost writes, or from after.
+        if (!landed || (landed.source === 'hit' && doubts !== trust.doubts())) continue
         // Also what another's flight has just stored may be from before this token's write.
-        if (!token || satisfies(landed.entry.version, token)) return landed
+        if (isNewEnough(landed.entry, token)) return landed
         isPresentTooOld = true
       } catch (error) {
         if (!(error instanceof TrackOpsError && (error.code === 'REDIS_UNREACHABLE' || error.code === 'REDIS_REFUSED')))

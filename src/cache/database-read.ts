@@ -12,11 +12,13 @@
 import type { Sql } from 'postgres'
 
 import { type Lsn, parseLsn } from '../change/lsn.ts'
+import { parseSnapshot } from '../change/transaction-id.ts'
 import { valueOf } from '../change/value.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { fromPostgres, postgresErrorCode, sqlStateOf } from '../runtime/postgres-errors.ts'
 import { TEXT_FORM_SETTINGS } from '../runtime/postgres.ts'
 import type { CompiledListView, CompiledQueryView, CompiledRowView, CompiledView } from './compiled-view.ts'
+import type { Floor } from './floor.ts'
 import { arrayLiteral, type KeyColumn, keyCondition, quote, quotedTable, readKeyColumns } from './key-columns.ts'
 import { canonicalText, memberField } from './key-template.ts'
 import { createTypeCatalog } from './type-catalog.ts'
@@ -28,6 +30,8 @@ export interface DatabaseReads {
   keyOf(view: CompiledView, parameters: KeyParameters): Promise<WantedKey>
   /** Usually one read; more if a key had to be read apart from the others. */
   read(view: CompiledView, keys: readonly WantedKey[]): Promise<readonly DatabaseRead[]>
+  /** What the database shows now. */
+  floor(): Promise<Floor>
 }
 
 export interface WantedKey {
@@ -247,6 +251,14 @@ export function createDatabaseReads(deps: { readonly sql: Sql }): DatabaseReads 
       return { key: view.template.format(texts), texts }
     },
     read: (view, keys) => read(view, keys, false),
+    async floor() {
+      try {
+        const { snapshot, insertLsn } = await run('select true', [])
+        return { snapshot: parseSnapshot(snapshot), insertLsn }
+      } catch (error) {
+        throw fromPostgres(error, 'reading what the database shows')
+      }
+    },
   }
 }
 

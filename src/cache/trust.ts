@@ -8,6 +8,8 @@ import type { RedisConnection } from './redis-call.ts'
  */
 export interface Trust {
   isTrusted(): boolean
+  /** Another number: there has been doubt in between, and what Redis said may be from before or after. */
+  doubts(): number
   /** Resolves when the first check is over, or `timeoutMs` later. */
   ready(timeoutMs: number): Promise<void>
   /** Something failed: no more trust until a check passes. */
@@ -20,11 +22,17 @@ export interface Trust {
 
 export interface TrustDeps {
   readonly redis: RedisConnection
-  /** The positions that Redis holds, always in the same order. */
-  readonly positions: () => Promise<readonly (string | null)[]>
-  /** Done before a check may pass; false or an error: not now. */
-  readonly beforeTrust: () => Promise<boolean>
+  readonly look: () => Promise<Look>
+  /** Done before a check may pass; false or an error: not now. Writes may be lost although no position is behind. */
+  readonly beforeTrust: (hasLostWrites: boolean) => Promise<boolean>
   readonly log: Logger
+}
+
+export interface Look {
+  /** The positions that Redis holds, always in the same order. */
+  readonly positions: readonly (string | null)[]
+  /** Which Redis this is: another one, or the same after a restart, has another text. null: it does not say. */
+  readonly instance: string | null
 }
 
 export interface TrustOptions {
@@ -37,6 +45,9 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
   const seen = createSeenPositions()
   let isTrusted = false
   let doubts = 0
+  let known: string | null | undefined
+  let isConnectionNew = false
+  let hasLostWrites = false
   let checking: Promise<boolean> | undefined
 
   function doubt(): void {
@@ -45,24 +56,33 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
     isTrusted = false
   }
 
+  function doubtConnection(): void {
+    isConnectionNew = true
+    doubt()
+  }
+
   async function runCheck(): Promise<boolean> {
-    const before = doubts
+    let before = doubts
     try {
       // What a consumer applies while the question is on its way is not in the answer: that is no loss.
-      const known = seen.greatest()
-      const positions = await deps.positions()
-      const verdict = seen.judge(positions, known)
-      if (verdict !== 'current') {
-        if (isTrusted)
-          log.warn({ verdict }, 'Redis has lost writes: readers ask the database until its consumers have caught up')
+      const greatest = seen.greatest()
+      const { positions, instance } = await deps.look()
+      const isSame = instance === null ? !isConnectionNew : instance === known
+      const verdict = seen.judge(positions, greatest)
+      if (known !== undefined && (!isSame || verdict === 'behind')) hasLostWrites = true
+      known = instance
+      isConnectionNew = false
+      if (isTrusted && (hasLostWrites || verdict !== 'current')) {
+        log.warn({ verdict }, 'Redis has lost writes: readers ask the database until its consumers have caught up')
         isTrusted = false
-        return false
+        before = ++doubts
       }
+      if (verdict !== 'current' || isTrusted) return isTrusted
       // A doubt that came up meanwhile is about a later moment than what was read.
-      const passes = isTrusted || (await deps.beforeTrust())
-      if (passes && before === doubts && redis.isReady) {
-        if (!isTrusted) log.info({}, 'readers use Redis')
+      if ((await deps.beforeTrust(hasLostWrites)) && before === doubts && redis.isReady) {
+        log.info({}, 'readers use Redis')
         isTrusted = true
+        hasLostWrites = false
       }
     } catch {
       isTrusted = false
@@ -79,15 +99,16 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
 
   const recheck = (): void => void check()
   redis.on('ready', recheck)
-  redis.on('error', doubt)
-  redis.on('end', doubt)
-  redis.on('reconnecting', doubt)
+  redis.on('error', doubtConnection)
+  redis.on('end', doubtConnection)
+  redis.on('reconnecting', doubtConnection)
   const timer = setInterval(recheck, options.intervalMs ?? 1000)
   timer.unref()
   const first = check()
 
   return {
     isTrusted: () => isTrusted && redis.isReady,
+    doubts: () => doubts,
     async ready(timeoutMs) {
       let bound: NodeJS.Timeout | undefined
       await Promise.race([first, new Promise((resolve) => (bound = setTimeout(resolve, timeoutMs)))])
@@ -103,9 +124,9 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
     close() {
       clearInterval(timer)
       redis.off('ready', recheck)
-      redis.off('error', doubt)
-      redis.off('end', doubt)
-      redis.off('reconnecting', doubt)
+      redis.off('error', doubtConnection)
+      redis.off('end', doubtConnection)
+      redis.off('reconnecting', doubtConnection)
     },
   }
 }

@@ -7,6 +7,7 @@ import type { Sql } from 'postgres'
 import type { CompiledViews } from '../../cache/compiled-view.ts'
 import { globalKeys } from '../../cache/global-keys.ts'
 import { callRedis } from '../../cache/redis-call.ts'
+import { infoOf, readInstance } from '../../cache/redis-instance.ts'
 import { parseSnapshot } from '../../change/transaction-id.ts'
 import { fromPostgres } from '../../runtime/postgres-errors.ts'
 import type { RedisDeps } from '../cached-entry.ts'
@@ -24,18 +25,18 @@ export async function readMoment(deps: RedisDeps & { readonly sql: Sql }, views:
   const atMs = performance.now()
   const keys = globalKeys(views.keyPrefix)
   const marks = [keys.generation, ...views.all.map(({ name }) => keys.viewFence(name))]
-  const [snapshot, stored, server, stats] = await Promise.all([
+  const [snapshot, stored, instance, stats] = await Promise.all([
     deps.sql<{ text: string }[]>`select pg_catalog.pg_current_snapshot()::text as text`.catch((error: unknown) => {
       throw fromPostgres(error, 'reading a snapshot')
     }),
     callRedis(deps.redis, ['MGET', ...marks], deps.timeoutMs),
-    callRedis(deps.redis, ['INFO', 'server'], deps.timeoutMs),
+    readInstance(deps.redis, deps.timeoutMs),
     callRedis(deps.redis, ['INFO', 'stats'], deps.timeoutMs),
   ])
   return {
     atMs,
     xmax: parseSnapshot(snapshot[0]?.text ?? '').xmax,
-    upheavals: JSON.stringify([stored, infoOf(server, 'run_id'), infoOf(stats, 'evicted_keys')]),
+    upheavals: JSON.stringify([stored, instance, infoOf(stats, 'evicted_keys')]),
   }
 }
 
@@ -59,8 +60,4 @@ export function createMoments(): Moments {
     },
     lastBefore: (xid) => moments.findLast(({ xmax }) => xmax <= xid),
   }
-}
-
-function infoOf(reply: unknown, name: string): string {
-  return new RegExp(`^${name}:(.*)$`, 'm').exec(String(reply))?.[1]?.trim() ?? ''
 }
