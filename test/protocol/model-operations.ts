@@ -7,6 +7,8 @@ export interface ModelOperations {
   readonly warm: (state: ModelState, to: number) => void
   /** The reader has read the database: store, and answer. */
   readonly settle: (state: ModelState, at: 0 | 1) => void
+  /** May readers be answered with what is at the key? Redis fell back, and what it lost may have been answered before. */
+  readonly isAtFloor: (state: ModelState) => boolean
   readonly dropEntry: (redis: Redis) => void
   readonly dropLease: (redis: Redis) => void
   readonly dropFence: (redis: Redis) => void
@@ -26,6 +28,7 @@ export function createOperations(o: ModelOptions): ModelOperations {
   const [ends, fence, answered, atomic] = [has('ends'), has('fence'), has('answered'), has('atomic')]
   const [bypass, greatest, generation] = [has('bypass'), has('greatest'), has('generation')]
   const [fencePosition, viewFence, tokenCheck] = [has('fenceposition'), has('viewfence'), has('token')]
+  const floor = has('floor')
 
   function isOlder(r: Redis, tx: number, lsn: number): boolean {
     if (!version) return true
@@ -110,15 +113,18 @@ export function createOperations(o: ModelOptions): ModelOperations {
     if (atomic) r.warm = to
   }
 
+  function isAtFloor({ redis: r, floor: shown, floorLsn }: ModelState): boolean {
+    return !floor || (r.value === 'event' ? r.lsn > floorLsn : entryVersion(r) >= shown)
+  }
+
   /** The reader has read the database: store, and answer. */
   function settle(s: ModelState, at: 0 | 1): void {
     const r = s.redis
     const reader = s.readers[at]
     const read = reader.read - 1
     const entry = entryVersion(r)
-    let answer = read
-    if (entry >= (tokenCheck ? reader.need : 0)) answer = entry
-    else {
+    const isEntryAnswer = !reader.isAboveEntry && entry >= (tokenCheck ? reader.need : 0)
+    if (!isEntryAnswer) {
       if (entry >= 0 && bypass) dropEntry(r)
       const isCurrent = !generation || reader.generation === r.generation
       const mayStore = (!lease || (r.lease === reader.token && r.passed <= read)) && isCurrent && entryVersion(r) < 0
@@ -128,11 +134,15 @@ export function createOperations(o: ModelOptions): ModelOperations {
       } else if (mayStore && o.absent) r.absent = read + 1
       if (answered) r.answered = Math.max(r.answered, reader.bound)
     }
-    if (answer < reader.seen && !s.lost) s.back = true
-    if (answer < reader.need) s.unmet = true
-    s.observed = Math.max(s.observed, answer)
+    // Below the floor it is no answer: the reader begins anew.
+    if (!isEntryAnswer || isAtFloor(s)) {
+      const answer = isEntryAnswer ? entry : read
+      if (answer < reader.seen && s.gapAt === 0) s.back = true
+      if (answer < reader.need) s.unmet = true
+      s.observed = Math.max(s.observed, answer)
+    }
     if (r.lease === reader.token || (ends && entryVersion(r) < 0)) dropLease(r)
     s.readers[at] = IDLE
   }
-  return { invalidate, warm, settle, dropEntry, dropLease, dropFence }
+  return { invalidate, warm, settle, isAtFloor, dropEntry, dropLease, dropFence }
 }

@@ -40,6 +40,8 @@ export type Rule =
   | 'token'
   /** A fence knows the position that it was raised at, and a warmer that passes this position removes it. */
   | 'fenceposition'
+  /** After Redis fell back, readers accept only an entry that shows what the database did then. */
+  | 'floor'
 
 export interface ModelOptions {
   /** Transactions, 1 to 3. */
@@ -130,6 +132,8 @@ export interface Reader {
   read: number
   /** WAL insert LSN after the read's snapshot. */
   bound: number
+  /** It began because what was there lay below the floor: whatever is there when it settles counts as evicted. */
+  isAboveEntry: boolean
 }
 
 export interface ModelState {
@@ -156,12 +160,15 @@ export interface ModelState {
   tokens: number
   /** The newest version that anyone was answered; whether an answer went back; whether Redis ever lost writes. */
   observed: number
+  /** What the database showed when Redis last fell back, and the greatest LSN that the WAL had then. */
+  floor: number
+  floorLsn: number
   back: boolean
   unmet: boolean
   lost: boolean
 }
 
-export const IDLE: Reader = { token: 0, seen: 0, need: 0, generation: 0, read: 0, bound: 0 }
+export const IDLE: Reader = { token: 0, seen: 0, need: 0, generation: 0, read: 0, bound: 0, isAboveEntry: false }
 export const EMPTY: Redis = {
   value: 'none',
   v: 0,
@@ -196,7 +203,8 @@ function packRedis(r: Redis): number {
 }
 
 function packReader(r: Reader): number {
-  return (((((r.token << 2) | r.seen) << 2) | r.need) << 7) | (r.generation << 6) | (r.read << 3) | r.bound
+  const begun = (((((r.token << 2) | r.seen) << 2) | r.need) << 2) | (r.generation << 1) | (r.isAboveEntry ? 1 : 0)
+  return (begun << 6) | (r.read << 3) | r.bound
 }
 
 /** 2 bits for a transaction or a token, 3 for an LSN or "1 + a version". Readers are interchangeable: sorted. */
@@ -204,7 +212,7 @@ export function pack(s: ModelState, words: Uint32Array): void {
   const [a, b] = [packReader(s.readers[0]), packReader(s.readers[1])]
   words[0] = packRedis(s.redis)
   words[1] = s.saved ? packRedis(s.saved) : 0
-  words[2] = (Math.max(a, b) << 13) | Math.min(a, b)
+  words[2] = (Math.max(a, b) << 14) | Math.min(a, b)
   words[3] =
     (s.logged << 23) |
     (s.shown << 21) |
@@ -219,6 +227,8 @@ export function pack(s: ModelState, words: Uint32Array): void {
     (s.gapAt << 3) |
     FORGET[s.forget]
   words[4] =
+    (s.floorLsn << 10) |
+    (s.floor << 8) |
     (TRUNCATE[s.truncate] << 6) |
     (s.saved ? 32 : 0) |
     (s.rollback << 4) |

@@ -33,7 +33,7 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
   const has = (rule: Rule) => !o.off.includes(rule)
   const [lease, keepFence, visible, atomic] = [has('lease'), has('keepfence'), has('visible'), has('atomic')]
   const [gapVisible, sweepFences, repositionLast] = [has('gapvisible'), has('sweepfences'), has('repositionlast')]
-  const { invalidate, warm, settle, dropEntry, dropLease, dropFence } = createOperations(o)
+  const { invalidate, warm, settle, isAtFloor, dropEntry, dropLease, dropFence } = createOperations(o)
 
   function copy(s: ModelState): ModelState {
     return { ...s, redis: { ...s.redis }, readers: [{ ...s.readers[0] }, { ...s.readers[1] }] }
@@ -43,13 +43,14 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
     const reader = s.readers[at]
     const r = s.redis
     if (reader.token === 0) {
-      const entry = entryVersion(r)
+      const entry = isAtFloor(s) ? entryVersion(r) : -1
+      const isAboveEntry = entry < 0 && entryVersion(r) >= 0
       if (s.tokens >= o.reads) return
       for (let need = entry < 0 ? 0 : entry + 1; need <= (o.tokens ? s.shown : entry < 0 ? 0 : -1); need++) {
         const t = copy(s)
         const token = ++t.tokens
         if (lease && r.lease === 0) t.redis.lease = token
-        t.readers[at] = { token, seen: s.observed, need, generation: r.generation, read: 0, bound: 0 }
+        t.readers[at] = { token, seen: s.observed, need, generation: r.generation, read: 0, bound: 0, isAboveEntry }
         emit('miss', token, need, t)
       }
     } else if (reader.read === 0) {
@@ -165,7 +166,8 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
     const r = s.redis
     if (s.rollback > 0 && !s.saved) emit('redis-saves', 0, 0, { ...copy(s), saved: { ...r } })
     if (s.rollback > 0 && s.saved) {
-      const t = { ...copy(s), redis: { ...s.saved }, saved: null, lost: true, rollback: s.rollback - 1 }
+      const t = { ...copy(s), redis: { ...s.saved }, saved: null, lost: true, rollback: s.rollback - 1, floor: s.shown }
+      for (let tx = 1; tx <= s.logged; tx++) t.floorLsn = Math.max(t.floorLsn, lsnOf(o, tx))
       t.invAt = t.redis.inv
       t.warmAt = t.redis.warm
       // The log does not reach back beyond the lost slot: forget again.
@@ -189,7 +191,7 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
     consumerSteps(s, emit)
     redisSteps(s, emit)
     const entry = entryVersion(s.redis)
-    if (entry > s.observed) emit('hit', 0, 0, { ...copy(s), observed: entry })
+    if (entry > s.observed && isAtFloor(s)) emit('hit', 0, 0, { ...copy(s), observed: entry })
     // Idle readers are alike: one of them is enough to begin.
     readerSteps(s, 0, emit)
     if (o.readers > 1 && (s.readers[1].token > 0 || s.readers[0].token > 0)) readerSteps(s, 1, emit)
@@ -209,11 +211,11 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
       s.readers[1].token === 0
     const isWrong = entry >= 0 && (entry !== s.logged || isGone(o, entry) !== (r.value === 'none'))
     const isStale = entry >= 0 && entry < Math.max(s.invMax, s.warmMax)
-    if (!(isAtRest && (isWrong || r.fence > 0)) && !s.back && !s.unmet && (s.lost || !(isStale || entry < s.observed)))
-      return NOTHING
+    const isBack = s.gapAt === 0 && (s.back || (entry >= 0 && entry < s.observed && isAtFloor(s)))
+    if (!(isAtRest && (isWrong || r.fence > 0)) && !isBack && !s.unmet && (s.lost || !isStale)) return NOTHING
     const properties: string[] = []
     if (isAtRest && isWrong) properties.push('P1')
-    if (!s.lost && (s.back || (entry >= 0 && entry < s.observed))) properties.push('P2')
+    if (isBack) properties.push('P2')
     if (!s.lost && isStale) properties.push('P3')
     if (isAtRest && r.fence > 0) properties.push('F')
     if (s.unmet) properties.push('L7')
@@ -239,6 +241,8 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
     forget: 'none',
     tokens: 0,
     observed: 0,
+    floor: 0,
+    floorLsn: 0,
     back: false,
     unmet: false,
     lost: false,

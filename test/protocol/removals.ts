@@ -93,6 +93,12 @@ export const ROW_REMOVALS: readonly RowRemoval[] = [
     options: { gap: 1, evict: 1, reads: 2 },
     why: 'nobody comes by any more for the fence of a lost change',
   },
+  {
+    rule: 'floor',
+    breaks: ['P2'],
+    options: { rollback: 1, txs: 2, readers: 1, evict: 1 },
+    why: 'Redis falls back behind what was answered',
+  },
 ]
 
 export interface ListRemoval {

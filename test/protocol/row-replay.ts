@@ -1,6 +1,8 @@
 /** The row model's steps on the real thing: one row, one key. */
 import { versioned } from '../../src/cache/apply-encoding.ts'
+import { type Floor, isAtFloor } from '../../src/cache/floor.ts'
 import { lsnFromFixedHex, lsnToFixedHex } from '../../src/change/lsn.ts'
+import { parseSnapshot } from '../../src/change/transaction-id.ts'
 import { type Row, rowView } from '../../src/cache/view.ts'
 import type { Step } from './explore.ts'
 import { MODEL_DEFAULTS, type ModelOptions, type ModelState } from './model-state.ts'
@@ -29,12 +31,14 @@ interface Held {
   readonly fence: number
   readonly fenceAt: number
   readonly answered: number
+  readonly isAtFloor: boolean
 }
 
 interface Reader {
   readonly seen: number
   readonly need: number
   readonly generation: string
+  readonly isAboveEntry: boolean
   read?: { readonly v: number; readonly snapshot: string; readonly bound: number }
 }
 
@@ -59,6 +63,7 @@ export async function rowReplay(
   const readers = new Map<number, Reader>()
   let [logged, shown, invMax, warmMax, observed, gapAt] = [0, 0, 0, 0, 0, 0]
   let isLost = false
+  let floor: Floor | undefined
   let forgetting: ModelState['forget'] = 'none'
   let truncated: 'no' | 'begun' | 'done' = 'no'
 
@@ -87,22 +92,26 @@ export async function rowReplay(
       fence: fence ? units(fenceLsn) : 0,
       fenceAt: all.find((tx) => fencePosition.startsWith(lsnToFixedHex(database.commitPosition(tx).commitLsn))) ?? 0,
       answered: answered ? units(answered) : 0,
+      isAtFloor: floor === undefined || isAtFloor(document?._v ?? absent ?? '', floor),
     }
   }
 
   const versionOf = (held: Held): number => (held.value === 'none' ? held.absent : held.v)
 
   function answer(v: number, reader: { readonly seen: number; readonly need: number }): void {
-    if (v < reader.seen && !isLost) broken.push(`P2 answered ${v} after ${reader.seen}`)
+    if (v < reader.seen && gapAt === 0) broken.push(`P2 answered ${v} after ${reader.seen}`)
     if (v < reader.need) broken.push(`L7 answered ${v} to a token of ${reader.need}`)
     observed = Math.max(observed, v)
   }
 
   async function judge(): Promise<void> {
-    const entry = versionOf(await look())
-    if (entry < 0 || isLost) return
-    if (entry < observed) broken.push(`P2 ${entry} is cached, ${observed} was answered`)
-    if (entry < Math.max(invMax, warmMax)) broken.push(`P3 ${entry} is cached, ${Math.max(invMax, warmMax)} processed`)
+    const held = await look()
+    const entry = versionOf(held)
+    if (entry < 0) return
+    if (entry < observed && held.isAtFloor && gapAt === 0)
+      broken.push(`P2 ${entry} is cached, ${observed} was answered`)
+    if (entry < Math.max(invMax, warmMax) && !isLost)
+      broken.push(`P3 ${entry} is cached, ${Math.max(invMax, warmMax)} processed`)
   }
 
   async function consume(who: 'invalidate' | 'warm', to: number, from: number): Promise<boolean> {
@@ -127,14 +136,14 @@ export async function rowReplay(
 
   async function miss(token: number, need: number): Promise<boolean> {
     const held = await look()
-    if (versionOf(held) >= Math.max(need, 0)) {
+    if (versionOf(held) >= Math.max(need, 0) && held.isAtFloor) {
       answer(versionOf(held), { seen: observed, need: 0 })
       return true
     }
     const isTooOld = versionOf(held) >= 0
     const { got, generation } = await harness.lease(KEY, `t${token}`, isTooOld)
     if (got === 'entry') throw new Error('the lease script found an entry that is not there')
-    readers.set(token, { seen: observed, need, generation })
+    readers.set(token, { seen: observed, need, generation, isAboveEntry: isTooOld && !held.isAtFloor })
     return true
   }
 
@@ -142,7 +151,10 @@ export async function rowReplay(
     const { need, read } = reader
     if (!read) throw new Error('a reader settles before it reads')
     const held = await look()
-    const how = need > 0 ? ['t', String(database.xidOf(need)), lsnToFixedHex(database.lsnAfter(lsnUnits(need)))] : ['k']
+    const how =
+      need > 0
+        ? ['t', String(database.xidOf(need)), lsnToFixedHex(database.lsnAfter(lsnUnits(need)))]
+        : [reader.isAboveEntry ? 'e' : 'k']
     const text = versioned(JSON.stringify({ id: '1', v: String(read.v) }), `${view.code}|r|${read.snapshot}`)
     const what = isGone(read.v) ? ['a'] : ['v', '3600', text]
     const [said] = await harness.settle(KEY, {
@@ -154,7 +166,8 @@ export async function rowReplay(
       isAbsenceKept: o.absent,
     })
     readers.delete(token)
-    answer(said === 's' || said === 'n' ? read.v : versionOf(held), reader)
+    if (said === 's' || said === 'n') answer(read.v, reader)
+    else if (held.isAtFloor) answer(versionOf(held), reader)
   }
 
   /** protocol.forget and reposition, in pieces: other steps fall between them. */
@@ -222,9 +235,9 @@ export async function rowReplay(
         await settle(of, reader)
         return true
       case 'hit': {
-        const entry = versionOf(await look())
-        if (entry < 0) return false
-        answer(entry, { seen: observed, need: 0 })
+        const held = await look()
+        if (versionOf(held) < 0 || !held.isAtFloor) return false
+        answer(versionOf(held), { seen: observed, need: 0 })
         return true
       }
       case 'evict-value':
@@ -237,6 +250,10 @@ export async function rowReplay(
       case 'redis-falls-back': {
         await harness.fallBack()
         isLost = true
+        floor = {
+          snapshot: parseSnapshot(database.snapshotText(new Set(all.slice(0, shown)))),
+          insertLsn: database.lsnAfter(Math.max(0, ...all.slice(0, logged).map(lsnUnits))),
+        }
         const { inv, warm } = await harness.positions()
         if (inv < gapAt || warm < gapAt) forgetting = 'raise'
         return true
