@@ -7,7 +7,7 @@ import { WHOLE_MS } from '../support/distributed.ts'
 import { freePort } from '../support/free-port.ts'
 import { descendantsOf, upSite } from '../support/process.ts'
 import { whyNoStack } from '../support/stack.ts'
-import { assertNothingStale, statusOf } from '../support/verdict.ts'
+import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { eventsOf } from './topic-events.ts'
 
@@ -63,11 +63,10 @@ test(
     assert.equal(new Set(ids).size, 501)
     const order = await fetch(`${site.orderUrl}/api/orders/${large?.id}`)
     assert.equal(((await order.json()) as { deliveryInstructions: string }).deliveryInstructions.length, LARGE)
+    await caughtUp(judged)
     await waitFor(
       async () => (await statusOf(site)).consumers.every(({ consumerLagMessages }) => consumerLagMessages === 0),
-      {
-        what: 'no lag',
-      },
+      { what: 'no lag' },
     )
     const report = await assertNothingStale(judged)
     assert.ok(report.checkedKeys >= 1000, `policy all has warmed ${report.checkedKeys} keys`)
