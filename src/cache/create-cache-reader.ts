@@ -86,7 +86,7 @@ const ATTEMPTS = 4
 export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOptions): RunningCacheReader {
   const { redis, log } = deps
   const { views } = options
-  const now = deps.now ?? Date.now
+  const now = deps.now ?? (() => performance.now())
   const redisTimeoutMs = options.redisTimeoutMs ?? 1000
   const markTtlMs = (options.markTtlSeconds ?? 60) * 1000
   const keys = globalKeys(views.keyPrefix)
