@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
 import { checkRecords, createChecker, type Rule } from './checker.ts'
-import { formatRecord, type HistoryRecord, parseRecords, type ReadRecord, type WriteRecord } from './record.ts'
+import {
+  type FaultRecord,
+  formatRecord,
+  type HistoryRecord,
+  parseRecords,
+  type ReadRecord,
+  type WriteRecord,
+} from './record.ts'
 import { tellStory } from './story.ts'
 
 type Span = readonly [invokedUs: number, completedUs: number]
@@ -29,14 +36,22 @@ const read = (when: Span, at: ReadRecord['at'], more: Partial<ReadRecord> = {}):
 const deleting = (us: number): HistoryRecord => ({ op: 'deleting', ...span([us, us]), row: 'r1' })
 const processed = (when: Span): HistoryRecord => ({ op: 'processed', ...span(when) })
 const truth = (when: Span, at: number | 'gone'): HistoryRecord => ({ op: 'truth', ...span(when), row: 'r1', at })
-const fault = (us: number, phase: 'begin' | 'end', losesRedis = true): HistoryRecord => ({
+const fault = (
+  us: number,
+  phase: 'begin' | 'end',
+  losesRedis = true,
+  more: Partial<FaultRecord> = {},
+): HistoryRecord => ({
   op: 'fault',
   ...span([us, us]),
   name: 'Redis killed',
   phase,
   losesRedis,
   cutsReaders: true,
+  ...more,
 })
+const RESTARTS = { restartsServices: true }
+const QUIET = { isQuiet: true }
 const effect = (happened: number): HistoryRecord => ({
   op: 'effect',
   ...span([900, 900]),
@@ -87,7 +102,7 @@ test('a record in which all is well has no violation, from a file as well', () =
   assert.deepEqual(checkRecords(parseRecords(RIGHT.map(formatRecord).join(''))), [])
   const checker = createChecker()
   for (const record of RIGHT.toSorted((a, b) => a.completedUs - b.completedUs)) checker.add(record)
-  assert.deepEqual([checker.checkedReads(), checker.unjudgedReads()], [14, 3])
+  assert.deepEqual([checker.checkedReads(), checker.unjudgedReads()], [15, 2])
 })
 
 describe('planted violations, each found, and told by what proves it:', () => {
@@ -160,6 +175,31 @@ describe('planted violations, each found, and told by what proves it:', () => {
         read([10, 11], 100),
       ],
       [1, 5, 6],
+    ],
+    [
+      'a reader that was there when Redis lost writes',
+      'P2',
+      [
+        write([1, 2], 100),
+        write([3, 4], 200),
+        read([5, 6], 200),
+        fault(7, 'begin'),
+        fault(8, 'end'),
+        read([9, 10], 100),
+      ],
+      [1, 2, 5],
+    ],
+    [
+      'a reader that was there when Redis lost writes and the services began anew',
+      'P2',
+      [
+        write([1, 2], 100),
+        write([3, 4], 200),
+        read([5, 6], 200, { door: 'sdk' }),
+        fault(7, 'begin', true, RESTARTS),
+        read([8, 9], 100, { door: 'sdk' }),
+      ],
+      [1, 2, 4],
     ],
     [
       'one reader, while another is cut off from Redis',
@@ -269,15 +309,27 @@ describe('what may be, and is no violation:', () => {
         fault(10, 'end', false),
       ],
     ],
-    [
-      'readers, while Redis has lost writes and consumers have not caught up',
+    ...([RESTARTS, QUIET].map((more) => [
+      `readers, while Redis has lost writes and consumers have not caught up: ${Object.keys(more).join()}`,
       [
         write([1, 2], 100),
         write([3, 4], 200),
-        fault(5, 'begin'),
+        fault(5, 'begin', true, more),
         read([6, 7], 200),
-        fault(8, 'end'),
+        fault(8, 'end', true, more),
         read([9, 10], 100),
+      ],
+    ]) satisfies [string, HistoryRecord[]][]),
+    [
+      'a service that began after Redis lost writes, beside a reader that did not',
+      [
+        write([1, 2], 100),
+        write([3, 4], 200),
+        read([5, 6], 200, { door: 'sdk' }),
+        fault(7, 'begin', true, RESTARTS),
+        fault(8, 'end', true, RESTARTS),
+        read([9, 10], 100),
+        read([11, 12], 200, { door: 'sdk' }),
       ],
     ],
     [

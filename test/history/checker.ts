@@ -3,7 +3,8 @@
  * order of records that complete at the same time, or of different rows, makes no difference.
  *
  * - P2: an answer older than one that had been given for the key before it was asked, by any reader (http, sdk). The database by itself likewise.
- *   While one reader is cut off from Redis, each is held against its own answers only. Raw reads are promised no P2: they may go back while consumers come to terms with a Redis that lost writes.
+ *   While one reader is cut off from Redis, each is held against its own answers only. While consumers come to terms with a Redis that lost writes, services that have just
+ *   begun are held against nothing, and the others against their own answers. Raw reads are promised no P2.
  * - P3: an answer older than a write that a consumer of the cache had processed before it was asked.
  * - P1: at rest, an answer that is not what the database holds.
  * - read-your-writes: an answer older than the write whose token it presented.
@@ -38,7 +39,7 @@ export interface Checker {
   /** What can only be said when nothing follows. */
   finish(): readonly Violation[]
   readonly checkedReads: () => number
-  /** While Redis had lost writes: P2 and P3 promise nothing about them. Tokens hold nevertheless. */
+  /** While Redis had lost writes, those to which neither P2 nor P3 promises anything. Tokens hold nevertheless. */
   readonly unjudgedReads: () => number
 }
 
@@ -69,11 +70,10 @@ export function checkRecords(records: readonly HistoryRecord[]): readonly Violat
 export function createChecker(): Checker {
   const rows = new Map<string, Row>()
   const processed = createFloor<ProcessedRecord>()
-  /** When Redis had lost writes the last time. */
-  let lostUntilUs = -Infinity
-  let lossesUnderWay = 0
-  let cutUntilUs = -Infinity
-  let cutsUnderWay = 0
+  const losses = createWindows()
+  const quietLosses = createWindows()
+  const restarts = createWindows()
+  const cuts = createWindows()
   let checkedReads = 0
   let unjudgedReads = 0
 
@@ -122,12 +122,13 @@ export function createChecker(): Checker {
   function addRead(read: ReadRecord): Violation[] {
     const row = rowOf(read.row)
     const isRaw = read.door === 'raw'
-    const isAfterLoss = lossesUnderWay === 0 && read.invokedUs > lostUntilUs
     const mark = processed.before(read.invokedUs)?.cause
-    // Where Redis lost writes, P2 and P3 hold again once consumers have caught up.
-    const hasCaughtUp =
-      isAfterLoss && (lostUntilUs === -Infinity || (mark !== undefined && mark.invokedUs > lostUntilUs))
-    const isJudged = read.door === 'sql' || hasCaughtUp
+    const isOfDatabase = read.door === 'sql'
+    const isCurrent = isOfDatabase || losses.areCaughtUp(read, mark)
+    const isOnward =
+      isOfDatabase ||
+      (!isRaw && quietLosses.areCaughtUp(read, mark) && (read.door === 'sdk' || restarts.areCaughtUp(read, mark)))
+    const isJudged = isCurrent || isOnward
     if (isJudged) checkedReads++
     else unjudgedReads++
     if (isRaw && !isJudged) return []
@@ -143,13 +144,13 @@ export function createChecker(): Checker {
 
     const ofDoor = floorOf(row, `${read.key} ${read.door}`)
     const ofReaders = isRaw || read.door === 'sql' ? ofDoor : floorOf(row, read.key)
-    const isTogether = cutsUnderWay === 0 && read.invokedUs > cutUntilUs
+    const isTogether = cuts.areOver(read) && restarts.areCaughtUp(read, mark)
     const before = (isTogether ? ofReaders : ofDoor).before(read.invokedUs)
-    if (!isRaw && isJudged && before && value < before.value) {
+    if (isOnward && before && value < before.value) {
       const write = row.byAt.get(before.value)
       violated('P2', [...(write ? [write] : []), before.cause, read])
     }
-    const processedWrite = mark && (hasCaughtUp || read.door === 'sql') ? row.written.before(mark.invokedUs) : undefined
+    const processedWrite = mark && isCurrent ? row.written.before(mark.invokedUs) : undefined
     // Absent may also be from before the row was there, unless it was there for sure.
     const isKnown = read.at !== 'absent' || (before !== undefined && before.value > 0) || processedWrite !== undefined
     if (isKnown) for (const floor of new Set([ofDoor, ofReaders])) floor.raise(value, read.completedUs, read)
@@ -183,15 +184,10 @@ export function createChecker(): Checker {
   }
 
   function addFault(fault: FaultRecord): void {
-    const step = fault.phase === 'begin' ? 1 : -1
-    if (fault.losesRedis) {
-      lossesUnderWay = Math.max(0, lossesUnderWay + step)
-      lostUntilUs = fault.completedUs
-    }
-    if (fault.losesRedis || fault.cutsReaders) {
-      cutsUnderWay = Math.max(0, cutsUnderWay + step)
-      cutUntilUs = fault.completedUs
-    }
+    if (fault.losesRedis) losses.note(fault)
+    if (fault.losesRedis && fault.isQuiet === true) quietLosses.note(fault)
+    if (fault.restartsServices === true) restarts.note(fault)
+    if (fault.losesRedis || fault.cutsReaders) cuts.note(fault)
   }
 
   return {
@@ -224,6 +220,29 @@ export function createChecker(): Checker {
     finish: () => [...rows.values()].flatMap(unexplainedOf),
     checkedReads: () => checkedReads,
     unjudgedReads: () => unjudgedReads,
+  }
+}
+
+interface Windows {
+  note(fault: FaultRecord): void
+  /** None was open when the read began, or later. */
+  areOver(read: ReadRecord): boolean
+  /** And consumers have processed since all that was written before the end of the last one. */
+  areCaughtUp(read: ReadRecord, mark: ProcessedRecord | undefined): boolean
+}
+
+function createWindows(): Windows {
+  let underWay = 0
+  let untilUs = -Infinity
+  const areOver = (read: ReadRecord): boolean => underWay === 0 && read.invokedUs > untilUs
+  return {
+    note({ phase, completedUs }) {
+      underWay = Math.max(0, underWay + (phase === 'begin' ? 1 : -1))
+      untilUs = completedUs
+    },
+    areOver,
+    areCaughtUp: (read, mark) =>
+      areOver(read) && (untilUs === -Infinity || (mark !== undefined && mark.invokedUs > untilUs)),
   }
 }
 

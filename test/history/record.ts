@@ -49,12 +49,17 @@ export interface ProcessedRecord extends Timed {
   readonly op: 'processed'
 }
 
-/** The end of a fault's window. While Redis has lost writes, and until consumers have caught up, answers may be older. */
+/** The beginning or the end of a fault's window. */
 export interface FaultRecord extends Timed {
   readonly op: 'fault'
   readonly name: string
   readonly phase: 'begin' | 'end'
+  /** Until consumers have caught up again, what is cached may be older than what they had processed before. */
   readonly losesRedis: boolean
+  /** Redis lost writes and kept its connections, so that readers notice it a moment later. */
+  readonly isQuiet?: boolean
+  /** The services begin anew: they know nothing of what they had answered. */
+  readonly restartsServices?: boolean
   /** Until every reader uses Redis again: one that can't answers from the database, and can't tell the others. */
   readonly cutsReaders: boolean
 }

@@ -19,6 +19,9 @@ export interface FaultSite {
 export interface SoakFault {
   readonly name: string
   readonly losesRedis: boolean
+  /** Without a lost connection. Default false. */
+  readonly isQuiet?: boolean
+  readonly restartsServices?: boolean
   /** Readers of one process may be cut off from Redis while others are not. Default as `losesRedis`. */
   readonly cutsReaders?: boolean
   /** Nothing for it in the other mode. */
@@ -30,6 +33,7 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
   {
     name: 'trackops killed',
     losesRedis: true,
+    restartsServices: true,
     async run({ running, startAgain }) {
       // Its servers are orphans, which the next one ends before it starts its own.
       await running().end('SIGKILL')
@@ -39,6 +43,7 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
   {
     name: 'all processes killed',
     losesRedis: true,
+    restartsServices: true,
     async run({ running, startAgain }) {
       const everything = await descendantsOf(running().pid)
       for (const pid of [running().pid, ...everything]) kill(pid)
@@ -58,6 +63,7 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
   {
     name: 'Redis emptied',
     losesRedis: true,
+    isQuiet: true,
     async run({ soak }) {
       await soak.redis.sendCommand(['FLUSHALL'])
     },
@@ -65,6 +71,7 @@ export const SOAK_FAULTS: readonly SoakFault[] = [
   {
     name: 'Redis restored from an older copy',
     losesRedis: true,
+    restartsServices: true,
     async run({ site, soak, running, startAgain, random }) {
       const directory = join(site.dataDirectory, 'redis')
       const copy = `${directory}-copy`

@@ -146,8 +146,8 @@ export async function runSoak(scope: TestScope, options: SoakOptions): Promise<S
 
 /** Its window, in the record. */
 async function during(fault: SoakFault, soak: SoakContext, site: UpSite, work: () => Promise<void>): Promise<void> {
-  const { name, losesRedis, cutsReaders = losesRedis } = fault
-  const of = { op: 'fault', name, losesRedis, cutsReaders } as const
+  const { name, losesRedis, cutsReaders = losesRedis, isQuiet = false, restartsServices = false } = fault
+  const of = { op: 'fault', name, losesRedis, cutsReaders, isQuiet, restartsServices } as const
   const mark = (phase: 'begin' | 'end'): void => {
     const us = nowUs()
     soak.record({ ...of, phase, invokedUs: us, completedUs: us })
@@ -156,10 +156,11 @@ async function during(fault: SoakFault, soak: SoakContext, site: UpSite, work: (
   try {
     await work()
     await waitFor(async () => isPong(await soak.redis.sendCommand(['PING'])), { what: 'Redis to answer' })
-    await waitFor(async () => soak.reader.isRedisTrusted() && (await statusOf(site)).isReady, {
+    await waitFor(async () => ({ ...(await statusOf(site)), isTrusted: soak.reader.isRedisTrusted() }), {
       what: `the system to be ready, and readers to use Redis, after: ${name}`,
       timeoutMs: RECOVERY_MS,
       intervalMs: 50,
+      until: ({ isReady, cache, isTrusted }) => isReady && cache.isTrusted && isTrusted,
     })
   } finally {
     mark('end')
