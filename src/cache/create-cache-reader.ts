@@ -14,7 +14,7 @@ import { LEASE_TTL_MS } from './protocol.ts'
 import { globalKeys } from './global-keys.ts'
 import type { CacheReader, Read, ReadOptions } from './reader.ts'
 import { callRedis, type RedisConnection } from './redis-call.ts'
-import { readInstance } from './redis-instance.ts'
+import { createLook } from './redis-look.ts'
 import { createScripts } from './scripts.ts'
 import type { FreshnessToken } from './token.ts'
 import { createTrust } from './trust.ts'
@@ -127,26 +127,16 @@ export function createCacheReader(deps: CacheReaderDeps, options: CacheReaderOpt
   )
   // By then consumers have passed it, as they have to for marks.
   let floor: (Floor & { readonly until: number }) | undefined
-  const partitions = options.partitions ?? (() => [undefined])
-  const positionKeys = (): readonly string[] =>
-    partitions().flatMap((partition) => {
-      const { invalidator, warmer } = globalKeys(views.keyPrefix, partition)
-      return [invalidator, warmer]
-    })
-  async function readPositions(): Promise<readonly (string | null)[]> {
-    const names = positionKeys()
-    if (names.length === 0) return []
-    const reply = await callRedis(redis, ['MGET', ...names], redisTimeoutMs)
-    return Array.isArray(reply) ? reply.map((text) => (typeof text === 'string' ? text : null)) : []
-  }
   const trust = createTrust(
     {
       redis,
       log,
-      async look() {
-        const [positions, instance] = await Promise.all([readPositions(), readInstance(redis, redisTimeoutMs)])
-        return { positions, instance }
-      },
+      look: createLook({
+        redis,
+        keyPrefix: views.keyPrefix,
+        partitions: options.partitions ?? (() => [undefined]),
+        timeoutMs: redisTimeoutMs,
+      }),
       async beforeTrust(hasLostWrites) {
         // It has just answered. From here on answers are settled again: those that are not would be one doubt after the other, and
         // under load no check would ever pass.
