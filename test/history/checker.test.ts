@@ -214,6 +214,18 @@ describe('planted violations, each found, and told by what proves it:', () => {
       [1, 3],
     ],
     [
+      'at rest, newer than what the database holds: of a write that failed',
+      'P1',
+      [
+        write([1, 2], 100),
+        write([3, 4], null, { outcome: 'unknown' }),
+        truth([5, 6], 100),
+        read([7, 8], 200, raw),
+        write([9, 10], 300),
+      ],
+      [2, 3],
+    ],
+    [
       'at rest, not what the database holds',
       'P1',
       [write([1, 2], 100), write([3, 4], 200), truth([5, 6], 200), read([7, 8], 100, raw)],
@@ -342,6 +354,10 @@ describe('what may be, and is no violation:', () => {
         read([7, 8], 100),
         read([9, 10], 'absent'),
       ],
+    ],
+    [
+      'a newer value after the truth was looked at, before its write was answered',
+      [write([1, 2], 100), truth([3, 4], 100), read([6, 8], 200, raw), write([5, 9], 200)],
     ],
     [
       'another value after the truth was looked at',

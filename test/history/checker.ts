@@ -55,6 +55,8 @@ interface Row {
   truth: TruthRecord | undefined
   /** Answers whose write has not completed yet. */
   readonly unexplained: Map<number, ReadRecord>
+  /** The first answer that was newer than the truth: a write that has not completed yet has to explain it. */
+  ahead: { readonly truth: TruthRecord; readonly read: ReadRecord } | undefined
   readonly answered: Map<string, Floor<ReadRecord>>
 }
 
@@ -90,6 +92,7 @@ export function createChecker(): Checker {
         deletingSinceUs: Infinity,
         truth: undefined,
         unexplained: new Map(),
+        ahead: undefined,
         answered: new Map(),
       }
       rows.set(name, row)
@@ -100,6 +103,7 @@ export function createChecker(): Checker {
   function addWrite(write: WriteRecord): Violation[] {
     const row = rowOf(write.row)
     row.truth = undefined
+    if (row.ahead && write.invokedUs < row.ahead.read.completedUs) row.ahead = undefined
     if (write.outcome === 'unknown') row.hasUnknown = true
     if (write.at === 'gone') {
       row.deletion ??= write
@@ -157,7 +161,10 @@ export function createChecker(): Checker {
     if (processedWrite && mark && value < processedWrite.value) violated('P3', [processedWrite.cause, mark, read])
 
     const { truth } = row
-    if (truth && read.invokedUs > truth.completedUs && value !== valueOfTruth(truth)) violated('P1', [truth, read])
+    if (truth && read.invokedUs > truth.completedUs) {
+      if (value < valueOfTruth(truth)) violated('P1', [truth, read])
+      else if (value > valueOfTruth(truth)) row.ahead ??= { truth, read }
+    }
 
     if (typeof read.at === 'number' && !row.isShared && !row.byAt.has(read.at)) {
       // Of what is older than all that is remembered nothing is said.
@@ -180,7 +187,7 @@ export function createChecker(): Checker {
   function retire(name: string): Violation[] {
     const row = rows.get(name)
     rows.delete(name)
-    return row ? unexplainedOf(row) : []
+    return row ? leftOf(row) : []
   }
 
   function addFault(fault: FaultRecord): void {
@@ -217,7 +224,7 @@ export function createChecker(): Checker {
           return effectsOf(record)
       }
     },
-    finish: () => [...rows.values()].flatMap(unexplainedOf),
+    finish: () => [...rows.values()].flatMap(leftOf),
     checkedReads: () => checkedReads,
     unjudgedReads: () => unjudgedReads,
   }
@@ -244,6 +251,14 @@ function createWindows(): Windows {
     areCaughtUp: (read, mark) =>
       areOver(read) && (untilUs === -Infinity || (mark !== undefined && mark.invokedUs > untilUs)),
   }
+}
+
+function leftOf(row: Row): Violation[] {
+  const { ahead } = row
+  return [
+    ...(ahead ? [{ rule: 'P1', subject: ahead.read.key, story: [ahead.truth, ahead.read] } as const] : []),
+    ...unexplainedOf(row),
+  ]
 }
 
 function unexplainedOf(row: Row): Violation[] {
