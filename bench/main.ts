@@ -1,14 +1,16 @@
 /** npm run bench -- NAME [--option N]...: one benchmark, its figures as lines, then as one JSON document. */
 import { cpus, totalmem } from 'node:os'
 
+import { all } from './all.ts'
 import { drain } from './drain.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { reads } from './reads.ts'
+import { readme } from './readme.ts'
 import { rivals } from './rivals.ts'
 import type { Bench } from './measure.ts'
 
-const BENCHES: Readonly<Record<string, Bench>> = { drain, latency, reads, memory, rivals }
+const BENCHES: Readonly<Record<string, Bench>> = { drain, latency, reads, memory, rivals, all, readme }
 
 const [name = 'drain', ...rest] = process.argv.slice(2)
 const bench = BENCHES[name]
@@ -40,4 +42,4 @@ try {
 } finally {
   for (const cleanup of cleanups.toReversed()) await cleanup()
 }
-process.exit(0)
+process.exit()

@@ -31,19 +31,20 @@ export async function versionsOf(sql: Sql, redis: RedisClient): Promise<Readonly
   }
 }
 
+export function markdownOf(report: Report): string {
+  const { versions, options } = report
+  const facts = Object.entries(versions).map(([name, value]) => `${name} ${value}`)
+  const command = `npm run bench -- rivals --changes ${options['changes']} --rounds ${options['rounds']} --latency ${options['latencySeconds']} --soak ${options['soakSeconds']}`
+  return `# TrackOps beside three hand-written consumers\n\n${facts.join('; ')}\n\n\`${command}\`\n\n${rivalTables(report)}`
+}
+
 /** Medians, with the least and the greatest of the rounds; a ratio is to the first line, which is ours. */
-export function markdownOf({ versions, options, drained, latency, staleness }: Report): string {
-  const lines = ['# TrackOps beside three hand-written consumers', '']
-  lines.push(
-    Object.entries(versions)
-      .map(([name, value]) => `${name} ${value}`)
-      .join('; '),
-    '',
-  )
-  lines.push(
-    `\`npm run bench -- rivals --changes ${options['changes']} --rounds ${options['rounds']} --latency ${options['latencySeconds']} --soak ${options['soakSeconds']}\``,
-    '',
-  )
+export function rivalTables({
+  drained,
+  latency,
+  staleness,
+}: Pick<Report, 'drained' | 'latency' | 'staleness'>): string {
+  const lines: string[] = []
   if (Object.keys(drained).length > 0) {
     lines.push(
       '| drain, warmer alone, 12 partitions | changes/s | of TrackOps | ms of CPU for 1,000 |',
