@@ -45,8 +45,20 @@ export async function startEmbeddedSystem(scope: TestScope): Promise<EmbeddedSys
     TRACKOPS_VERIFY_RATE: '0',
     TRACKOPS_LOG_LEVEL: 'silent',
   })
+  // It leads a process group of its own: Ctrl-C does not reach it.
+  const emergency = (): void => kill(trackops.pid)
+  process.on('exit', emergency)
+  defer(scope, () => process.off('exit', emergency))
   await trackops.ready()
   const urls = { source: cluster.url, redis: redisServer.url, databases: { inventory } }
   const judged = { urls, consoleUrl: `http://127.0.0.1:${consolePort}` }
   return { name: 'trackops', pid: trackops.pid, urls, sql, redis, caughtUp: () => caughtUp(judged, CATCH_UP_MS) }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
 }

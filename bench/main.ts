@@ -24,6 +24,8 @@ const valueOf = (option: string): string | undefined => {
 }
 // Servers are ended when this process exits, however it does.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+// One listener for each server, and rivals have more than ten.
+process.setMaxListeners(50)
 const cleanups: (() => void | Promise<void>)[] = []
 try {
   console.log(
