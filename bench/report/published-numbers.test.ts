@@ -37,11 +37,12 @@ test('the README tells medians and spread, what was not reached, and that the ai
   assert.match(numbers, /^Measured on 2001-02-03 on 2 x Abacus/)
   assert.ok(numbers.includes(resultFile(resultOf())))
   assert.match(numbers, /8 \(4 to 12\) s; 1\.5 \(1 to 2\) s/)
-  assert.match(numbers, /5,000 asked for, 3,000 reached/)
+  assert.match(numbers, /5,000 commits\/s asked for, 3,000 reached/)
   assert.match(numbers, /The aim was to be no slower, and is missed: TrackOps takes 5 times as long/)
   assert.match(numbers, /on Debezium and Kafka, 100 commits\/s/)
   assert.match(numbers, /10,000\/s; 20,000\/s; 2,000\/s/)
   assert.match(numbers, /500 MiB; 200 MiB/)
+  assert.match(numbers, /in one process: TrackOps; rival, simple \| 1,000; 3,000 \|/)
 })
 
 test('without Java or pg_recvlogical the numbers say nothing of them but that they were not there', () => {

@@ -9,8 +9,8 @@ import type { Figures } from './result.ts'
 
 export type Ratios = Readonly<Record<string, number>>
 
-/** Above it two cores are at their limit: what is measured there is a queue, as long as the machine is slow. */
-const MOST_COMMITS_PER_SECOND = 1_000
+/** Above them two cores are at their limit: what is measured there is a queue, as long as the machine is slow. */
+const MOST_COMMITS_PER_SECOND = { embedded: 1_000, distributed: 100 } as const
 
 export function ratiosOf({ drain, latency, reads, memory, distributedLatency, rivals }: Figures): Ratios {
   const ratios: Record<string, number> = {}
@@ -39,7 +39,7 @@ export function ratiosOf({ drain, latency, reads, memory, distributedLatency, ri
 function latencyRatios({ mode, lanes }: LatencyFigures): Ratios {
   const ratios: Record<string, number> = {}
   for (const [perSecond, rounds] of Map.groupBy(lanes, ({ askedPerSecond }) => askedPerSecond)) {
-    if (perSecond > MOST_COMMITS_PER_SECOND) continue
+    if (perSecond > MOST_COMMITS_PER_SECOND[mode]) continue
     const name = `latency, ${mode}, ${perSecond} commits/s: an INSERT's start to its key, of the INSERT (p50)`
     ratios[name] = median(rounds.map(({ fromStart, insert }) => fromStart.p50Ms / insert.p50Ms))
   }

@@ -31,7 +31,10 @@ export function resultOf(changed: Partial<BenchResult> = {}): BenchResult {
         [100, 100],
         [5_000, 3_000],
       ]),
-      distributedLatency: latencyOf('distributed', [[100, 100]]),
+      distributedLatency: latencyOf('distributed', [
+        [100, 100],
+        [1_000, 1_000],
+      ]),
       reads: {
         connections: 16,
         orders: 10,

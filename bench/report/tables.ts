@@ -56,7 +56,7 @@ export function latencyTable({ lanes }: LatencyFigures): string {
       row("from COMMIT's return to the key", ({ fromCommit }) => fromCommit),
     ]
   })
-  return table(['commits/s', 'what', 'p50 ms', 'p99 ms', 'longest ms'], rows)
+  return table(['rate', 'what', 'p50 ms', 'p99 ms', 'longest ms'], rows)
 }
 
 export function lanesByRate(lanes: readonly CommitToKey[]): readonly (readonly [number, readonly CommitToKey[]])[] {
@@ -66,7 +66,8 @@ export function lanesByRate(lanes: readonly CommitToKey[]): readonly (readonly [
 /** What was reached, where that is not what was asked for. */
 export function rateOf(asked: number, rounds: readonly CommitToKey[]): string {
   const reached = median(rounds.map(({ reachedPerSecond }) => reachedPerSecond))
-  return reached < asked * 0.99 ? `${figure(asked)} asked for, ${figure(reached)} reached` : figure(asked)
+  const rate = `${figure(asked)} commits/s`
+  return reached < asked * 0.99 ? `${rate} asked for, ${figure(reached)} reached` : rate
 }
 
 export function quantileCells(rounds: readonly Quantiles[]): readonly string[] {
