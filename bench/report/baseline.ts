@@ -15,7 +15,10 @@ export function readBaseline(size: Size): Baseline | undefined {
   return readAll()[size]
 }
 
+/** @throws if a ratio is no number: nothing could ever be worse */
 export function saveBaseline(size: Size, { measuredAt, ratios }: Baseline): void {
+  const broken = Object.entries(ratios).find(([, ratio]) => !Number.isFinite(ratio))
+  if (broken) throw new Error(`not saved: ${broken.join(' is ')}`)
   const rounded = Object.fromEntries(Object.entries(ratios).map(([name, ratio]) => [name, Number(ratio.toFixed(3))]))
   writeFileSync(FILE, `${JSON.stringify({ ...readAll(), [size]: { measuredAt, ratios: rounded } }, null, 2)}\n`)
 }
