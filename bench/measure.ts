@@ -14,6 +14,19 @@ export interface BenchContext {
 
 export interface BenchOptions {
   number(name: string, fallback: number): number
+  text(name: string, fallback: string): string
+  /** `--quick`, without a value. */
+  has(name: string): boolean
+}
+
+/** Runs the work, then what it has put off, the latest first: one round that leaves nothing to the next. */
+export async function inScope<T>(work: (scope: TestScope) => Promise<T>): Promise<T> {
+  const cleanups: (() => void | Promise<void>)[] = []
+  try {
+    return await work({ after: (cleanup) => void cleanups.push(cleanup) })
+  } finally {
+    for (const cleanup of cleanups.toReversed()) await cleanup()
+  }
 }
 
 /** User and system CPU of this process since its start. */

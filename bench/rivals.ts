@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs'
 
 import { type Contestant, ours, rival } from './beside/contestants.ts'
 import { type Drained, drainOnce, writeBacklog } from './beside/drain.ts'
-import { type Latency, measureLatency } from './beside/latency.ts'
+import { type Latency, measureLatencies } from './beside/latency.ts'
 import { ourReader, rivalReader } from './beside/readers.ts'
 import { markdownOf, type Report, versionsOf } from './beside/report.ts'
 import { startServers } from './beside/servers.ts'
@@ -65,13 +65,14 @@ export const rivals: Bench = async ({ options, scope, print }) => {
       ]
       for (const [contestant, hasPublisher] of lanes) {
         const name = `${contestant.name}${hasPublisher ? '' : ', without its publisher'}`
-        const result = await measureLatency(contestant, servers, {
-          perSecond: LATENCY_PER_SECOND,
+        const measured = await measureLatencies(contestant, servers, {
+          rates: [LATENCY_PER_SECOND],
           seconds: latencySeconds,
           hasPublisher,
         })
-        print(`  ${name}: p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms`)
-        latency.set(name, [...(latency.get(name) ?? []), result])
+        for (const { fromCommit } of measured)
+          print(`  ${name}: p50 ${fromCommit.p50Ms} ms, p99 ${fromCommit.p99Ms} ms`)
+        latency.set(name, [...(latency.get(name) ?? []), ...measured])
       }
     }
   }
@@ -92,7 +93,7 @@ export const rivals: Bench = async ({ options, scope, print }) => {
   }
 
   const report: Report = {
-    versions: await versionsOf(servers, us),
+    versions: await versionsOf(servers.sql, us.redis),
     options: { changes, rounds, latencySeconds, soakSeconds },
     drained: Object.fromEntries(drained),
     latency: Object.fromEntries(latency),

@@ -22,7 +22,7 @@ export interface Contestant {
   readonly redis: ReturnType<typeof redisClient>
   /** Starts one more process with these roles. */
   start(roles: readonly Role[]): void
-  /** SIGTERM to all of them, and their end. */
+  /** SIGTERM to all of them, and their end; SIGKILL to those that do not come to one. */
   stop(): Promise<void>
   /** SIGKILL to all of them, and their end. */
   kill(): Promise<void>
@@ -118,7 +118,10 @@ async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promi
     isEnding = true
     const all = [...running]
     for (const [child] of all) child.kill(signal)
+    // A consumer whose last commit is never answered does not end by itself.
+    const impatient = setTimeout(() => all.forEach(([child]) => child.kill('SIGKILL')), GRACE_MS)
     await Promise.all(all.map(([, exited]) => exited))
+    clearTimeout(impatient)
   }
   /** One that ends by itself is started again, as whoever runs it would. */
   const startProcess = (roles: readonly Role[]): void => {
@@ -189,14 +192,23 @@ async function contestant(scope: TestScope, servers: Servers, kind: Kind): Promi
     cpuSeconds: () => [...running.keys()].reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
     async reset() {
       await redis.sendCommand(['FLUSHALL'])
-      const known = new Set((await admin.listGroups()).keys())
-      const groups = Object.values(kind.groups).filter((group) => known.has(group))
-      if (groups.length > 0) await admin.deleteGroups({ groups })
+      // A member that was killed belongs to its group until its session ends.
+      await waitFor(
+        async () => {
+          const known = new Set((await admin.listGroups()).keys())
+          const groups = Object.values(kind.groups).filter((group) => known.has(group))
+          if (groups.length > 0) await admin.deleteGroups({ groups })
+          return true
+        },
+        { what: `the groups of ${kind.name} to be empty`, intervalMs: 200 },
+      )
     },
     goBack: (records) => setOffsets((committed) => (committed > BigInt(records) ? committed - BigInt(records) : 0n)),
   }
 }
 
+/** As whoever runs processes gives them. */
+const GRACE_MS = 10_000
 const TICKS_PER_SECOND = 100
 
 /** Linux: fields 14 and 15 of /proc/PID/stat. 0 elsewhere. */

@@ -1,9 +1,12 @@
 import { cpus, loadavg, totalmem } from 'node:os'
 
-import { type Contestant, OURS } from './contestants.ts'
+import type { Sql } from 'postgres'
+
+import type { RedisClient } from '../../src/roles/redis-client.ts'
+import { median, spread } from '../statistics.ts'
+import { OURS } from './contestants.ts'
 import type { Drained } from './drain.ts'
 import type { Latency } from './latency.ts'
-import type { Servers } from './servers.ts'
 import { BOUND_MS, type Judgement } from './staleness.ts'
 
 export interface Report {
@@ -14,7 +17,7 @@ export interface Report {
   readonly staleness: Readonly<Record<string, Judgement>>
 }
 
-export async function versionsOf({ sql }: Servers, { redis }: Contestant): Promise<Readonly<Record<string, string>>> {
+export async function versionsOf(sql: Sql, redis: RedisClient): Promise<Readonly<Record<string, string>>> {
   const [row] = await sql<{ version: string }[]>`select current_setting('server_version') as version`
   const info = await redis.info('server')
   return {
@@ -28,19 +31,20 @@ export async function versionsOf({ sql }: Servers, { redis }: Contestant): Promi
   }
 }
 
+export function markdownOf(report: Report): string {
+  const { versions, options } = report
+  const facts = Object.entries(versions).map(([name, value]) => `${name} ${value}`)
+  const command = `npm run bench -- rivals --changes ${options['changes']} --rounds ${options['rounds']} --latency ${options['latencySeconds']} --soak ${options['soakSeconds']}`
+  return `# TrackOps beside three hand-written consumers\n\n${facts.join('; ')}\n\n\`${command}\`\n\n${rivalTables(report)}`
+}
+
 /** Medians, with the least and the greatest of the rounds; a ratio is to the first line, which is ours. */
-export function markdownOf({ versions, options, drained, latency, staleness }: Report): string {
-  const lines = ['# TrackOps beside three hand-written consumers', '']
-  lines.push(
-    Object.entries(versions)
-      .map(([name, value]) => `${name} ${value}`)
-      .join('; '),
-    '',
-  )
-  lines.push(
-    `\`npm run bench -- rivals --changes ${options['changes']} --rounds ${options['rounds']} --latency ${options['latencySeconds']} --soak ${options['soakSeconds']}\``,
-    '',
-  )
+export function rivalTables({
+  drained,
+  latency,
+  staleness,
+}: Pick<Report, 'drained' | 'latency' | 'staleness'>): string {
+  const lines: string[] = []
   if (Object.keys(drained).length > 0) {
     lines.push(
       '| drain, warmer alone, 12 partitions | changes/s | of TrackOps | ms of CPU for 1,000 |',
@@ -58,7 +62,7 @@ export function markdownOf({ versions, options, drained, latency, staleness }: R
     lines.push('| commit to key, 100 commits/s | p50 ms | p99 ms | longest ms |', '|---|---|---|---|')
     for (const [name, rounds] of Object.entries(latency))
       lines.push(
-        `| ${name} | ${spread(rounds.map(({ p50Ms }) => p50Ms))} | ${spread(rounds.map(({ p99Ms }) => p99Ms))} | ${spread(rounds.map(({ maxMs }) => maxMs))} |`,
+        `| ${name} | ${spread(rounds.map(({ fromCommit }) => fromCommit.p50Ms))} | ${spread(rounds.map(({ fromCommit }) => fromCommit.p99Ms))} | ${spread(rounds.map(({ fromCommit }) => fromCommit.maxMs))} |`,
       )
     lines.push('')
   }
@@ -73,16 +77,4 @@ export function markdownOf({ versions, options, drained, latency, staleness }: R
       )
   }
   return lines.join('\n').trimEnd()
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN
-  const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN
-  return Number(((lower + upper) / 2).toFixed(1))
-}
-
-function spread(numbers: readonly number[]): string {
-  if (numbers.length < 2) return String(numbers[0] ?? '')
-  return `${median(numbers)} (${Math.min(...numbers)} to ${Math.max(...numbers)})`
 }

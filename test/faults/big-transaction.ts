@@ -1,12 +1,12 @@
 /** What is larger than memory should hold: one transaction of very many rows, and single values of megabytes. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 
 import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { createRedisClient } from '../../src/roles/redis-client.ts'
 import { SILENT } from '../../src/runtime/logger.ts'
 import { upSite } from '../support/process.ts'
+import { residentMib } from '../support/resident-memory.ts'
 import { assertNothingStale, caughtUp } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -67,13 +67,4 @@ export async function passBigTransaction(t: TestContext, rows: number): Promise<
   assert.ok(grewMib < BOUND_MIB, `memory grew by ${grewMib} MiB from ${before} MiB`)
   await assertNothingStale(site, 1_200_000)
   assert.equal((await running.end('SIGTERM')).exitCode, 0)
-}
-
-function residentMib(pid: number): number {
-  try {
-    const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    return match ? Math.round(Number(match[1]) / 1024) : 0
-  } catch {
-    return 0
-  }
 }
