@@ -9,6 +9,7 @@ import type { AcquiredSlot } from './acquire-slot.ts'
 import type { Capture, CaptureStatus } from './capture.ts'
 import type { Catalog } from './catalog.ts'
 import { toCaptureError } from './postgres-error.ts'
+import type { FollowedTables } from './followed-tables.ts'
 import type { HistoryWitness } from './history-witness.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import type { InboxLimits } from './replication-stream.ts'
@@ -42,6 +43,7 @@ export interface FollowSlotDeps {
 export interface FollowSlotOptions {
   readonly slot: string
   readonly publication: string
+  readonly followed: FollowedTables
   readonly isTemporary: boolean
   readonly statusIntervalMs: number
   readonly livenessTimeoutMs: number

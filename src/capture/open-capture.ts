@@ -6,6 +6,7 @@ import { acquireSlot, acquireTemporarySlot, type AcquiredSlot } from './acquire-
 import type { Capture } from './capture.ts'
 import { createCatalog } from './catalog.ts'
 import { followSlot } from './follow-slot.ts'
+import { readFollowedTables } from './followed-tables.ts'
 import { type HistoryWitness, isTakenBack, readWalEnd } from './history-witness.ts'
 import { statusIntervalFor } from './liveness.ts'
 import { toCaptureError } from './postgres-error.ts'
@@ -126,6 +127,8 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     if (isTemporary) await dropPublication(sql, publication)
     throw error
   }
+  // Who follows whatever there is shows it under the name that it had.
+  const followed = await readFollowedTables(sql, isTemporary ? [] : options.tables)
   const walSenderTimeoutMs = await readWalSenderTimeoutMs(connection)
   return followSlot(
     {
@@ -145,6 +148,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     {
       slot,
       publication,
+      followed,
       isTemporary,
       statusIntervalMs: statusIntervalFor(options.statusIntervalMs ?? 10_000, walSenderTimeoutMs),
       livenessTimeoutMs: options.livenessTimeoutMs ?? 60_000,
