@@ -91,6 +91,8 @@ test('a failover to a standby, under load: the system goes on by itself, nothing
       await assertNothingStale(system)
     })
   }
+  // While its database is there.
+  await system.stop()
 })
 
 async function standbyOf(t: TestContext, primary: OwnPostgres): Promise<OwnPostgres> {
