@@ -3,6 +3,8 @@ export interface GlobalKeys {
   readonly generation: string
   readonly invalidator: string
   readonly warmer: string
+  /** Which slot the consumers follow, and how often it was connected to. */
+  readonly followed: string
   viewFence(view: string): string
 }
 
@@ -13,6 +15,7 @@ export function globalKeys(keyPrefix: string, partition?: string): GlobalKeys {
     generation: `${own}generation`,
     invalidator: `${own}position:cache-invalidator${suffix}`,
     warmer: `${own}position:cache-warmer${suffix}`,
+    followed: `${own}followed`,
     viewFence: (view) => `${own}fence:${view}`,
   }
 }

@@ -19,7 +19,7 @@ const SLOT: SlotState = {
   invalidation: null,
   isUsable: true,
 }
-const LEDGER = { history: HISTORY, isSnapshotCompleted: true, snapshotReason: 'initial' } as const
+const LEDGER = { history: HISTORY, isSnapshotCompleted: true, snapshotReason: 'initial', connections: 1 } as const
 
 test('a slot is continued only if nothing speaks against it; any doubt begins a new epoch', () => {
   const resumed = decideSlot({ slot: SLOT, ledger: LEDGER, server: SERVER })

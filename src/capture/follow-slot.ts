@@ -9,6 +9,8 @@ import type { AcquiredSlot } from './acquire-slot.ts'
 import type { Capture, CaptureStatus } from './capture.ts'
 import type { Catalog } from './catalog.ts'
 import { toCaptureError } from './postgres-error.ts'
+import type { FollowedTables } from './followed-tables.ts'
+import type { HistoryWitness } from './history-witness.ts'
 import type { ReplicationConnection } from './replication-connection.ts'
 import type { InboxLimits } from './replication-stream.ts'
 import { requireSameHistory } from './same-history.ts'
@@ -30,6 +32,7 @@ export interface FollowSlotDeps {
   readonly catalog: Catalog
   /** null for a temporary slot. */
   readonly ledger: SlotLedger | null
+  readonly witness: HistoryWitness | null
   readonly connect: () => Promise<ReplicationConnection>
   /** Whatever is to be done at the end. */
   /** @throws TrackOpsError PUBLICATION_MISSING */
@@ -40,6 +43,7 @@ export interface FollowSlotDeps {
 export interface FollowSlotOptions {
   readonly slot: string
   readonly publication: string
+  readonly followed: FollowedTables
   readonly isTemporary: boolean
   readonly statusIntervalMs: number
   readonly livenessTimeoutMs: number
@@ -57,7 +61,7 @@ export interface FollowSlotOptions {
  * From everywhere to closed: the consumer aborts or closes, or an error comes that trying again does not mend.
  */
 export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, opened: Opened): Capture {
-  const { sql, log, random, catalog, ledger } = deps
+  const { sql, log, random, catalog, ledger, witness } = deps
   const { slot, isTemporary } = options
   const { history, resumeLsn } = opened.acquired
   const closing = new AbortController()
@@ -66,6 +70,7 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
   let ackedLsn = resumeLsn
   let serverLsn = resumeLsn
   let reconnections = 0
+  let connections = 0
   let session: StreamSession | null = null
   let spareConnection: ReplicationConnection | null = opened.connection
   let snapshot = opened.snapshot
@@ -115,12 +120,30 @@ export function followSlot(deps: FollowSlotDeps, options: FollowSlotOptions, ope
     }
   }
 
+  /** Before anything is received by it. @throws TrackOpsError SLOT_LOST where the database was put back to before the last one */
+  async function countConnection(): Promise<void> {
+    if (!ledger) return
+    const counted = await ledger.countConnection(slot, history.slotEpoch, connections)
+    if (counted === null) {
+      throw new TrackOpsError(
+        'SLOT_LOST',
+        `the database is an older one than the one that slot ${slot} was followed in`,
+        {
+          details: { slot, connections },
+        },
+      )
+    }
+    connections = counted
+    await witness?.note({ slotEpoch: history.slotEpoch, connections })
+  }
+
   async function openSession(): Promise<StreamSession> {
     const reused = spareConnection
     spareConnection = null
     const connection = reused ?? (await deps.connect())
     try {
-      if (!reused) await requireSameHistory({ sql, connection }, { history, slot, ackedLsn })
+      if (!reused) await requireSameHistory({ sql, connection }, { history, slot, ackedLsn, receivedLsn })
+      await countConnection()
       return await startStreamSession(
         { connection, catalog, log, ackedLsn: () => ackedLsn },
         { ...options, startLsn: ackedLsn },

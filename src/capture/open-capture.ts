@@ -6,12 +6,14 @@ import { acquireSlot, acquireTemporarySlot, type AcquiredSlot } from './acquire-
 import type { Capture } from './capture.ts'
 import { createCatalog } from './catalog.ts'
 import { followSlot } from './follow-slot.ts'
+import { readFollowedTables } from './followed-tables.ts'
+import { type HistoryWitness, isTakenBack, readWalEnd } from './history-witness.ts'
 import { statusIntervalFor } from './liveness.ts'
 import { toCaptureError } from './postgres-error.ts'
 import { assertPublished, dropPublication, ensurePublication } from './publication.ts'
 import { connectReplication, type ReplicationConnection } from './replication-connection.ts'
 import { openSnapshot, type Snapshot } from './snapshot.ts'
-import { openSlotLedger } from './slot-ledger.ts'
+import { openSlotLedger, type SlotLedger } from './slot-ledger.ts'
 
 export interface OpenCaptureDeps {
   /** An ordinary pool on the same database: catalog, ledger, publication. Not closed here. */
@@ -19,6 +21,8 @@ export interface OpenCaptureDeps {
   readonly log: Logger
   /** 0 to 1, for the spread of retries. Default Math.random. */
   readonly random?: () => number
+  /** Without it, a database that is put back to an older copy is found out only by what it says itself. */
+  readonly witness?: HistoryWitness
 }
 
 export interface OpenCaptureOptions {
@@ -81,6 +85,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
   // What the slot holds has a hole where these tables' changes would be: it is made anew, and what rests on it forgotten.
   const known = added.length > 0 ? await ledger?.read(slot) : null
   if (known) await ledger?.invalidate(slot, known.history.slotEpoch)
+  if (ledger) await leaveWhatWasTakenBack(deps, ledger, slot)
   const connection = await connect(options)
   const catalog = createCatalog(sql)
   let snapshot: Snapshot | null = null
@@ -122,6 +127,8 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     if (isTemporary) await dropPublication(sql, publication)
     throw error
   }
+  // Who follows whatever there is shows it under the name that it had.
+  const followed = await readFollowedTables(sql, isTemporary ? [] : options.tables)
   const walSenderTimeoutMs = await readWalSenderTimeoutMs(connection)
   return followSlot(
     {
@@ -130,6 +137,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
       random,
       catalog,
       ledger,
+      witness: deps.witness ?? null,
       connect: () => connect(options),
       // Nobody takes tables out of a temporary one: what it lacks was renamed or dropped.
       assertPublished: () => assertPublished(sql, publication, isTemporary ? [] : options.tables),
@@ -140,6 +148,7 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     {
       slot,
       publication,
+      followed,
       isTemporary,
       statusIntervalMs: statusIntervalFor(options.statusIntervalMs ?? 10_000, walSenderTimeoutMs),
       livenessTimeoutMs: options.livenessTimeoutMs ?? 60_000,
@@ -154,6 +163,22 @@ export async function openCapture(deps: OpenCaptureDeps, options: OpenCaptureOpt
     },
     { connection, acquired, snapshot },
   )
+}
+
+/** LSNs of a future that was taken back would pass for what is still to come: the slot is made anew, and what rests on it forgotten. */
+async function leaveWhatWasTakenBack(
+  { sql, log, witness }: OpenCaptureDeps,
+  ledger: SlotLedger,
+  slot: string,
+): Promise<void> {
+  const entry = await ledger.read(slot)
+  const witnessed = entry && (await witness?.read())
+  if (!witnessed || !isTakenBack(witnessed, entry, await readWalEnd(sql))) return
+  log.warn(
+    { slot, connections: entry.connections, known: witnessed.connections },
+    'the database is an older one than was followed: the slot is made anew',
+  )
+  await ledger.invalidate(slot, entry.history.slotEpoch)
 }
 
 function connect(options: OpenCaptureOptions): Promise<ReplicationConnection> {

@@ -4,6 +4,7 @@ import { TrackOpsError } from '../runtime/errors.ts'
 import type { Relation } from '../change/relation.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Catalog } from './catalog.ts'
+import { type FollowedTables, requireOwnName } from './followed-tables.ts'
 import { createLargeTransaction, type LargeTransaction } from './large-transaction.ts'
 import { decodePgoutput } from './pgoutput.ts'
 import { createProgressGate, type ProgressGate } from './progress-gate.ts'
@@ -28,6 +29,7 @@ export interface StreamSession {
 export interface StreamSessionOptions {
   readonly slot: string
   readonly publication: string
+  readonly followed: FollowedTables
   /** From where; the server starts at the slot's confirmed position if that is later. */
   readonly startLsn: Lsn
   readonly statusIntervalMs: number
@@ -77,7 +79,10 @@ export async function startStreamSession(
       return null
     }
     const decoded = decodePgoutput(message.data, message.dataStart)
-    if (decoded.type === 'relation') return catalog.resolve(decoded).then((relation) => describe(message, relation))
+    if (decoded.type === 'relation') {
+      requireOwnName(options.followed, decoded)
+      return catalog.resolve(decoded).then((relation) => describe(message, relation))
+    }
     return collect(message, assembler.push(decoded, message.dataStart))
   }
 

@@ -2,6 +2,7 @@ import type { Sql } from 'postgres'
 
 import type { DeadLetter } from '../log/dead-letters.ts'
 import { insertDeadLetters } from '../log/dead-letters.ts'
+import { skipSequenceNumbers } from '../log/domain-event-table.ts'
 import { moveLogPosition, readLogPosition, type StoredLogPosition } from '../log/positions.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { DerivedEvent } from './derive-events.ts'
@@ -12,6 +13,8 @@ export interface EventStore {
   /** Whether it keeps below which transaction all was processed; then it is worth finding out. */
   readonly keepsHorizon: boolean
   read(): Promise<StoredLogPosition | undefined>
+  /** What is published from now on must not get a number that an event had in a history that is gone. */
+  beginHistory(): Promise<void>
   /**
    * Gives what was set aside.
    *
@@ -38,6 +41,8 @@ export function createTableEventStore(sql: Sql, consumer: string): EventStore {
     keepsHorizon: true,
 
     read: () => readLogPosition(sql, consumer),
+
+    beginHistory: () => skipSequenceNumbers(sql),
 
     async write(move, { events, deadLetters }) {
       return await sql.begin(async (tx) => {

@@ -109,6 +109,7 @@ export function createOrderEventConsumer(
           { horizon: found.horizon?.toString() ?? null },
           'changes were missed: looking for rows without their events',
         )
+        await deps.store.beginHistory()
         if (found.horizon !== null) await deps.recoverMissed(found.horizon, signal)
       }
       const horizon = createHorizon(found?.horizon ?? deps.firstHorizon ?? null)

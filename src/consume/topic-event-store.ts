@@ -76,6 +76,9 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): TopicEventStor
   return {
     keepsHorizon: false,
 
+    // Offsets are the topic's own.
+    beginHistory: async () => undefined,
+
     async read() {
       const offset = await partition.committed()
       return offset === null ? undefined : { position: deps.format(offset), horizon: null }

@@ -48,6 +48,22 @@ export async function readDomainEvents(
   }))
 }
 
+/**
+ * Numbers go on behind all that a table of another past can have given: of a database that was put back to an older copy, whose readers
+ * (in other databases) stand behind numbers that it gives once more, and would never look at them again. So they go on at the time
+ * of day: fewer than a million events a second keep behind it.
+ */
+export async function skipSequenceNumbers(sql: Sql): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`set local synchronous_commit = local`
+    // With the writers of events, who draw their numbers under this lock.
+    await tx`select pg_advisory_xact_lock(7310579, 1)`
+    await tx`
+      select setval(sequence, greatest(nextval(sequence), (extract(epoch from clock_timestamp())::bigint << 20)))
+        from (select pg_get_serial_sequence('trackops.domain_events', 'seq')::regclass as sequence) as of`
+  })
+}
+
 /** Removes events older than the retention. Readers that are further behind than that have lost them: watch their lag. */
 export async function pruneDomainEvents(sql: Sql, retentionSeconds: number): Promise<number> {
   const removed = await sql`

@@ -17,6 +17,7 @@ import type { AppliedPosition } from './applied-position.ts'
 import type { ServerUrls } from './connections.ts'
 import type { TrackOpsConfig } from './define-config.ts'
 import { tablesOfViews } from './distributed/change-topics.ts'
+import { createRedisWitness } from './history-witness.ts'
 import type { Metrics } from './metrics.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
 import { connectRedis, createRedisClient } from './redis-client.ts'
@@ -58,6 +59,7 @@ export async function startStream(
   await connectRedis(redis, urls.redis)
   const protocol = createCacheProtocol({ redis, log }, { views })
   await protocol.load()
+  const witness = createRedisWitness({ redis, protocol, log }, views)
   const planner = createPlanner(views)
   const viewNames = views.all.map((view) => view.name)
   const definitions = config.events ?? []
@@ -77,6 +79,7 @@ export async function startStream(
       onApplied({ lsn, positions, commitTimeMicros }) {
         cache.reader.applied(positions)
         applied.advance(lsn)
+        witness.answers()
         if (commitTimeMicros !== null) metrics.commitToCache(Date.now() / 1e3 - Number(commitTimeMicros) / 1e6)
       },
     }),
@@ -101,7 +104,7 @@ export async function startStream(
     openCapture: async (signal) => {
       applied.reset()
       return await openCapture(
-        { sql: source, log },
+        { sql: source, log, witness },
         {
           databaseUrl: urls.source,
           slot: config.source.slot,

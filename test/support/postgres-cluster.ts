@@ -15,6 +15,8 @@ export interface TestCluster {
   /** Of the database `postgres`. Stays the same over restarts. */
   readonly url: string
   readonly port: number
+  /** Where its files are. */
+  readonly directory: string
   /** Starts it where it was stopped or killed. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -33,9 +35,15 @@ const TEST_SETTINGS: Readonly<Record<string, string>> = {
   wal_sender_timeout: '60s',
 }
 
-export async function startTestCluster(settings: Readonly<Record<string, string>> = {}): Promise<TestCluster> {
+/** `prepare` puts files into the directory that it is given, where the server is not to be one of initdb's making. */
+export async function startTestCluster(
+  settings: Readonly<Record<string, string>> = {},
+  prepare: (directory: string) => Promise<void> = async () => undefined,
+): Promise<TestCluster> {
   const dataDirectory = makeTestDirectory('postgres')
   chmodSync(dataDirectory, 0o755)
+  const directory = join(dataDirectory, 'postgres')
+  await prepare(directory)
   const options = {
     dataDirectory,
     logFile: join(dataDirectory, 'postgres.log'),
@@ -54,6 +62,7 @@ export async function startTestCluster(settings: Readonly<Record<string, string>
   return {
     url: server.url,
     port,
+    directory,
     async start() {
       if (isRunning) return
       server = await startPostgresServer({ ...options, port })

@@ -46,6 +46,8 @@ export async function testPostgres(scope: TestScope): Promise<TestDatabase> {
 
 export interface OwnPostgres extends TestDatabase {
   readonly port: number
+  /** Where its files are. */
+  readonly directory: string
   start(): Promise<void>
   stop(): Promise<void>
   /** SIGKILL to the server, as a crash would. `start()` recovers it. */
@@ -53,16 +55,23 @@ export interface OwnPostgres extends TestDatabase {
   restart(): Promise<void>
 }
 
-/** A server of the test's own. `settings` as in postgresql.conf; `sql` reconnects by itself after a restart. */
+/**
+ * A server of the test's own. `settings` as in postgresql.conf; `prepare` as for `startTestCluster`; `sql` reconnects by itself after a
+ * restart.
+ */
 export async function ownPostgres(
   scope: TestScope,
-  options: { readonly settings?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly settings?: Readonly<Record<string, string>>
+    readonly prepare?: (directory: string) => Promise<void>
+  } = {},
 ): Promise<OwnPostgres> {
-  const cluster = await startTestCluster(options.settings)
+  const cluster = await startTestCluster(options.settings, options.prepare)
   defer(scope, () => cluster.remove())
   return {
     url: cluster.url,
     port: cluster.port,
+    directory: cluster.directory,
     sql: pool(scope, cluster.url),
     start: () => cluster.start(),
     stop: () => cluster.stop(),
