@@ -5,6 +5,7 @@ import { type OwnPostgres, ownPostgres } from '../support/postgres.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { assertEachEventOnce, change } from './orders-and-events.ts'
 
 interface Stage {
   readonly system: TestSystem
@@ -126,22 +127,7 @@ for (const { name, settings, run } of FAULTS) {
     await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready', timeoutMs: 60_000 })
     // What broke may be noticed a moment later: from here on it has to be in order for good.
     await change(sql)
-    await waitFor(
-      async () => {
-        await caughtUp(system, 5_000)
-        const [row] = await sql<{ created: number; cancelled: number }[]>`
-          select count(*) filter (where not exists (
-                   select from trackops.domain_events where event_id = 'ORDER_CREATED:' || o.id))::int as created,
-                 count(*) filter (where status = 'CANCELLED' and not exists (
-                   select from trackops.domain_events where event_id = 'ORDER_CANCELLED:' || o.id))::int as cancelled
-            from orders o`
-        return row?.created === 0 && row.cancelled === 0
-      },
-      { what: 'every order to have its events', timeoutMs: 60_000 },
-    )
-    const doubled = await sql`select key, payload->>'type' from trackops.domain_events
-      where topic = 'order-events' group by 1, 2 having count(*) > 1`
-    assert.deepEqual([...doubled], [])
+    await assertEachEventOnce(system)
     const [probe] = await sql<
       { id: string }[]
     >`update orders set status = 'PROBE' where id = (select id from orders limit 1) returning id::text`
@@ -179,13 +165,4 @@ async function unlessDeadlocked(write: () => Promise<unknown>): Promise<void> {
       if (!(error instanceof Error && 'code' in error && error.code === '40P01')) throw error
     }
   }
-}
-
-/** New orders, of which some are cancelled, and changes of old ones. */
-async function change(sql: Pick<TestSystem['sql'], 'unsafe'>): Promise<void> {
-  await sql.unsafe(`
-    insert into orders (customer_id, total_amount) select gen_random_uuid(), n from generate_series(1, 10) n;
-    update orders set status = 'CANCELLED' where id in (select id from orders where status <> 'CANCELLED' limit 3);
-    update orders set total_amount = total_amount + 1 where id in (select id from orders limit 10);
-  `)
 }
