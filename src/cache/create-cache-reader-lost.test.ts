@@ -4,7 +4,7 @@ import test from 'node:test'
 
 import { waitFor } from '../../test/support/wait-for.ts'
 import { lsnToFixedHex } from '../change/lsn.ts'
-import { statusOf } from './protocol-fixture.ts'
+import { at, statusOf } from './protocol-fixture.ts'
 import { readerFixture, type ReaderFixture } from './reader-fixture.ts'
 import type { RunningCacheReader } from './create-cache-reader.ts'
 import { rowView } from './view.ts'
@@ -110,6 +110,26 @@ void test('P2 L2: a loss without a lost connection, as behind a proxy that fails
   await f.redis.command('SET', VALUE, before)
   failedOver = 'other'
   await waitFor(async () => (await another.get(ITEM, KEY)).value?.['status'] === 'B', { what: 'the floor' })
+})
+
+void test('P2 L2: a consumer that begins where it had been before tells readers of the loss, before any timer looks', async (t) => {
+  const f = await itemFixture(t)
+  const another = await f.anotherReader({}, { trustIntervalMs: 3_600_000 })
+  await trusted(another)
+  const applied = (position: string): void => another.applied({ invalidator: position, warmer: position })
+  applied(at(2))
+  const before = String(await f.get(VALUE))
+  const { token } = await writeFresh(f.sql, (tx) => tx`update items set status = 'B' where id = '1'`)
+  await another.get(ITEM, KEY, { token })
+  await f.redis.command('UNLINK', MARK, LEASE)
+  await f.redis.command('SET', VALUE, before)
+  applied(at(1))
+  assert.equal(another.isRedisTrusted(), false)
+  for (const role of ['invalidate', 'warm'] as const) await f.protocol.reposition(role, at(1), at(2))
+  applied(at(2))
+  await trusted(another)
+  assert.equal(statusOf(await f.get(VALUE)), 'A')
+  assert.equal((await another.get(ITEM, KEY)).value?.['status'], 'B')
 })
 
 void test('P2 L2: where INFO is not allowed, every lost connection counts as a loss', async (t) => {

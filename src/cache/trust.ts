@@ -15,7 +15,10 @@ export interface Trust {
   /** Something failed: no more trust until a check passes. */
   doubt(): void
   check(): Promise<boolean>
-  /** A consumer in this process tells what it has applied, so that a fallback is noticed even before the timer saw that position. */
+  /**
+   * A consumer in this process tells what it has applied, or where it begins anew: a fallback is noticed even before the timer saw that
+   * position, or where it would never see it.
+   */
   applied(positions: readonly (string | null)[]): void
   close(): void
 }
@@ -117,6 +120,11 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
     doubt,
     check,
     applied(positions) {
+      // It has found that Redis lost writes, and may have brought up the positions again before the timer looks at them.
+      if (seen.hasBehind(positions)) {
+        hasLostWrites = true
+        doubt()
+      }
       seen.note(positions)
       // Consumers in this process have caught up just now: no need to wait for the timer.
       if (!isTrusted && redis.isReady) recheck()
@@ -134,6 +142,8 @@ export function createTrust(deps: TrustDeps, options: TrustOptions = {}): Trust 
 export interface SeenPositions {
   /** unknown: no consumer has ever written to this Redis, so nobody would delete what goes stale there. */
   judge(positions: readonly (string | null)[], known?: readonly (string | null)[]): 'current' | 'behind' | 'unknown'
+  /** One that is told (not null) is behind. */
+  hasBehind(positions: readonly (string | null)[]): boolean
   /** As of now: what a question that is asked from here on will be judged by. */
   greatest(): readonly (string | null)[]
   note(positions: readonly (string | null)[]): void
@@ -174,6 +184,7 @@ export function createSeenPositions(): SeenPositions {
       note(positions)
       return positions.some((position) => position !== null) ? 'current' : 'unknown'
     },
+    hasBehind: (positions) => positions.some((position, place) => position !== null && isBehind(position, place)),
     greatest: () => [...greatest],
     note,
   }

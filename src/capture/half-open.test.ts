@@ -1,73 +1,18 @@
 import assert from 'node:assert/strict'
-import { connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 
 import { openTestCapture, slotName, texts } from '../../test/support/follow-capture.ts'
 import { ownPostgres, testPostgres } from '../../test/support/postgres.ts'
+import { tcpProxy, through } from '../../test/support/tcp-proxy.ts'
 import { waitFor } from '../../test/support/wait-for.ts'
-
-interface Proxy {
-  readonly port: number
-  /** Where new connections go from now on. */
-  setTarget(port: number): void
-  /** What is connected now stays connected, and nothing passes any more. */
-  blackHole(): void
-  /** What is connected now is cut. */
-  cut(): void
-  close(): void
-}
-
-async function startProxy(targetPort: number): Promise<Proxy> {
-  let target = targetPort
-  let pairs: (readonly [Socket, Socket])[] = []
-  const server = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1')
-    for (const socket of [client, upstream]) socket.on('error', () => undefined)
-    client.pipe(upstream).pipe(client)
-    pairs.push([client, upstream])
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const cut = (): void => {
-    for (const [client, upstream] of pairs) {
-      client.destroy()
-      upstream.destroy()
-    }
-    pairs = []
-  }
-  return {
-    port: typeof address === 'object' && address ? address.port : 0,
-    setTarget(port) {
-      target = port
-    },
-    blackHole() {
-      for (const [client, upstream] of pairs) {
-        client.unpipe(upstream)
-        upstream.unpipe(client)
-        client.resume()
-        upstream.destroy()
-      }
-    },
-    cut,
-    close() {
-      cut()
-      server.close()
-    },
-  }
-}
-
-function through(url: string, proxy: Proxy): string {
-  const proxied = new URL(url)
-  proxied.port = String(proxy.port)
-  return proxied.href
-}
 
 test('a connection that is half-open is given up and made anew', async (t) => {
   const database = await testPostgres(t)
   const { sql, url } = database
   await sql`create table items (id int primary key)`
-  const proxy = await startProxy(Number(new URL(url).port))
-  t.after(() => proxy.close())
+  // The server does not hear of the end either, and keeps the slot until it has lost patience.
+  await sql`alter database ${sql(new URL(url).pathname.slice(1))} set wal_sender_timeout = '1s'`
+  const proxy = await tcpProxy(t, Number(new URL(url).port))
   const follower = await openTestCapture(t, database, {
     tables: ['public.items'],
     snapshot: 'no_data',
@@ -77,7 +22,8 @@ test('a connection that is half-open is given up and made anew', async (t) => {
   })
   await sql`insert into items values (1)`
   await follower.catchUp(sql)
-  proxy.blackHole()
+  proxy.swallow()
+  proxy.pass()
   await sql`insert into items values (2)`
   await follower.pullUntil(
     (item) => item.kind === 'transaction' && item.changes.some((change) => texts(change, 'after')?.['id'] === '2'),
@@ -113,16 +59,14 @@ test('an idle connection is kept, as the server answers when it is asked', async
 test('another cluster that answers at the same address is another history', async (t) => {
   const [one, two] = await Promise.all([ownPostgres(t), ownPostgres(t)])
   await one.sql`create table items (id int primary key)`
-  const proxy = await startProxy(one.port)
-  t.after(() => proxy.close())
+  const proxy = await tcpProxy(t, one.port)
   const follower = await openTestCapture(t, one, {
     tables: ['public.items'],
     snapshot: 'no_data',
     databaseUrl: through(one.url, proxy),
   })
   await follower.catchUp(one.sql)
-  proxy.setTarget(two.port)
-  proxy.cut()
+  proxy.to(two.port)
   await assert.rejects(
     follower.pullUntil(() => false),
     { code: 'HISTORY_CHANGED' },
@@ -134,8 +78,7 @@ test('a snapshot that is cut off is not resumed: its slot is lost, and opening a
   const { sql, url } = database
   await sql`create table items (id int primary key)`
   await sql`insert into items select generate_series(1, 5000)`
-  const proxy = await startProxy(Number(new URL(url).port))
-  t.after(() => proxy.close())
+  const proxy = await tcpProxy(t, Number(new URL(url).port))
   const options = { tables: ['public.items'], databaseUrl: through(url, proxy), snapshotPieceBytes: 20_000 }
   const follower = await openTestCapture(t, database, options)
   await follower.pullUntil((item) => item.kind === 'snapshot')

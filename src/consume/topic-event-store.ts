@@ -6,7 +6,7 @@ import { type DeadLetter, insertDeadLetters } from '../log/dead-letters.ts'
 import { toRecord } from '../log/kafka/event-record.ts'
 import { toKafkaError } from '../log/kafka/kafka-error.ts'
 import type { OwnPartition } from '../log/kafka/partition-group.ts'
-import { claimedEvents, claimEvents } from '../log/published-events.ts'
+import { claimedEvents, claimEvents, markPublished } from '../log/published-events.ts'
 import type { EventStore } from './event-store.ts'
 import { publishEvents } from './publish-events.ts'
 import { positionOf } from './stored-position.ts'
@@ -57,6 +57,8 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): TopicEventStor
       const transaction = await producer.beginTransaction(WHOEVER_CAME_BEFORE)
       const committed = isInDoubt ? await partition.committed() : null
       const events = committed === null ? noted : noted.filter(({ recordOffset }) => recordOffset >= committed)
+      // Who had the partition before may have ended between a transaction and its marks: all below our offset is published by then.
+      const unmarkedFrom = isInDoubt ? 0n : from
       isInDoubt = true
       if (events.length > 0) {
         await transaction.send({ messages: events.map(toRecord) })
@@ -66,6 +68,7 @@ export function createTopicEventStore(deps: TopicEventStoreDeps): TopicEventStor
         await closeProducer()
         partition.commit(to)
       }
+      await markPublished(sql, partition.name, { from: unmarkedFrom, to })
       isInDoubt = false
     } catch (error) {
       await closeProducer()

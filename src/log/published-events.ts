@@ -32,7 +32,7 @@ export async function claimEvents(
   return claimed.count
 }
 
-/** What is to be published of the records from `from` on and before `to`, in their order, as it was noted first. */
+/** What is yet to be published of the records from `from` on and before `to`, in their order, as it was noted first. */
 export async function claimedEvents(
   sql: TransactionSql | Sql,
   partition: string,
@@ -42,7 +42,7 @@ export async function claimedEvents(
     { event_id: string; record_offset: string; topic: string; key: string; payload: DomainEvent['payload'] }[]
   >`
     select event_id, record_offset::text, topic, key, payload from trackops.published_events
-    where partition = ${partition}
+    where partition = ${partition} and not is_published
       and record_offset >= ${range.from.toString()}::bigint and record_offset < ${range.to.toString()}::bigint
     order by published_events.record_offset, event_id`
   return rows.map((row) => ({
@@ -52,6 +52,18 @@ export async function claimedEvents(
     key: row.key,
     payload: row.payload,
   }))
+}
+
+/** What was noted of these records is on its topic: it is not to be published again, wherever the group's offset is set to. */
+export async function markPublished(
+  sql: TransactionSql | Sql,
+  partition: string,
+  range: { readonly from: bigint; readonly to: bigint },
+): Promise<void> {
+  await sql`
+    update trackops.published_events set is_published = true
+    where partition = ${partition} and not is_published
+      and record_offset >= ${range.from.toString()}::bigint and record_offset < ${range.to.toString()}::bigint`
 }
 
 /** What is older than the topics keep their records cannot be delivered again. */

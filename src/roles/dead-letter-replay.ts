@@ -56,8 +56,8 @@ export async function replayDeadLetter(letter: StoredDeadLetter, deps: ReplayDep
     }
     case 'event': {
       await requestReplay(deps.sql, letter.id)
-      const until = Date.now() + WAIT_FOR_SERVICE_MS
-      while (Date.now() < until && (await pause(100, deps.signal))) {
+      const until = performance.now() + WAIT_FOR_SERVICE_MS
+      while (performance.now() < until && (await pause(100, deps.signal))) {
         const now = await findDeadLetter(deps.sql, letter.id)
         if (now?.replayedAt) return { kind: 'replayed' }
         if (now && now.attempts > letter.attempts) return { kind: 'failed', reason: now.errorMessage }

@@ -6,6 +6,7 @@ import { backoffDelayMs } from '../runtime/backoff.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type TlsMaterial, tlsReason } from '../runtime/tls.ts'
+import { watchHalfOpen } from './redis-half-open.ts'
 
 export type RedisClient = ReturnType<typeof createRedisClient>
 
@@ -46,6 +47,7 @@ export function createRedisClient(
       options.log.warn({ client: options.name, error: message }, 'the connection to Redis failed')
     lastError = message
   })
+  watchHalfOpen(client, options.log.child({ client: options.name }))
   return client
 }
 

@@ -104,7 +104,7 @@ export async function readStatus(deps: StatusDeps): Promise<SystemStatus> {
     version: deps.version,
     mode: deps.mode,
     isReady: isReady(deps),
-    upSeconds: Math.round((Date.now() - deps.startedAtMs) / 1000),
+    upSeconds: Math.round((performance.now() - deps.startedAtMs) / 1000),
     stream: {
       state: pipeline?.state === 'running' ? (capture?.state ?? 'running') : (pipeline?.state ?? 'elsewhere'),
       reason: pipeline?.reason ?? null,

@@ -162,7 +162,7 @@ export async function startSystem(log: Logger, options: SystemOptions): Promise<
       isTrusted: () => cache.reader.isRedisTrusted(),
       countDeadLetters: () => countDeadLetters(source),
       services: services.endpoints,
-      startedAtMs: Date.now(),
+      startedAtMs: performance.now(),
     }
     const endpoints = [...services.endpoints]
     if (options.consolePort !== undefined) {

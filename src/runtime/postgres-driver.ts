@@ -8,10 +8,15 @@
  * - or what was to be written stays with the mark that somebody will write it: nothing is ever sent on the next connection in this place;
  * - or what was waiting for its answer stays, and takes the next connection's answers for its own: that place waits for ever.
  *
- * The queries themselves have been rejected by then, so what is not written is nothing lost. A version whose text is another is loaded as
+ * The queries themselves have been rejected by then, so what is not written is nothing lost. And it shows its connections (`poolConnections`), for
+ * half-open.ts. A version whose text is another is loaded as
  * it is; postgres-driver.test.ts says so.
  */
 import { registerHooks } from 'node:module'
+
+import type { Sql } from 'postgres'
+
+import type { PoolConnection } from './half-open.ts'
 
 const FILE = /\/postgres\/src\/(connection|index)\.js$/
 
@@ -37,6 +42,13 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
         'while (sent.length) queryError(sent.shift(), gone)\n    query = results = errorResponse = null\n    ' +
         'result = new Result()\n\n    if (initial)\n      return reconnect()',
     ],
+    [
+      "x.on('drain', drain)\n    return x",
+      "x.on('drain', drain)\n    const shown = options.shared.connections ??= new Map()\n    " +
+        // A cursor or a stream that is silent may be waiting for its own reader.
+        'const isWaiting = () => !stream && !query?.cursorFn && (!!query || sent.length > 0)\n    ' +
+        'shown.set(id, { socket: x, pid: () => backend.pid, isWaiting })\n    return x',
+    ],
     // Nobody waits for this promise; the next connection asks again.
     ['`], [], execute)\n    types.forEach', '`], [], execute).catch(() => [])\n    types.forEach'],
   ],
@@ -59,6 +71,12 @@ export function mendDriver(file: string, source: string): string {
   const mends = MENDS[file] ?? []
   if (!mends.every(([found]) => source.split(found).length === 2)) return source
   return mends.reduce((text, [found, mended]) => text.replace(found, mended), source)
+}
+
+/** Of a pool of the mended driver; of another one, none. */
+export function poolConnections(sql: Sql): Iterable<PoolConnection> {
+  const { shared } = sql.options as unknown as { readonly shared: { connections?: Map<number, PoolConnection> } }
+  return shared.connections?.values() ?? []
 }
 
 /** Mends what `load` brings in, if that is the driver, and nothing that comes after. */

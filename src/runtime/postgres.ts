@@ -4,8 +4,9 @@ import type { Sql } from 'postgres'
 
 import { connectSocket, tlsFiles } from './connect-socket.ts'
 import { CLIENT_PARAMETERS, parseDatabaseUrl } from './connection-target.ts'
+import { watchHalfOpen } from './half-open.ts'
 import { isLoopback } from './loopback.ts'
-import { loadMended } from './postgres-driver.ts'
+import { loadMended, poolConnections } from './postgres-driver.ts'
 
 const { default: postgres } = await loadMended(() => import('postgres'))
 
@@ -38,6 +39,37 @@ const CONNECT_TIMEOUT_MS = 10_000
  * @throws TrackOpsError CONFIG_INVALID: the URL, or a file that it names
  */
 export function createPostgresPool(url: string, options: PostgresPoolOptions): Sql {
+  const sql = createPool(url, options)
+  const stopWatching = watchHalfOpen({
+    connections: () => poolConnections(sql),
+    workingOf: (pids) => workingOf(url, pids),
+  })
+  const end = sql.end.bind(sql)
+  sql.end = async (how) => {
+    stopWatching()
+    await end(how)
+  }
+  return sql
+}
+
+/** Over a connection of its own: a pool may have none left that works. */
+async function workingOf(url: string, pids: readonly number[]): Promise<ReadonlySet<number>> {
+  const sql = createPool(url, { applicationName: 'trackops-half-open', maxConnections: 1 })
+  const bound = AbortSignal.timeout(CONNECT_TIMEOUT_MS)
+  // It may be half-open from the beginning: what is asked fails when the connection is ended.
+  bound.addEventListener('abort', () => void sql.end({ timeout: 0 }))
+  try {
+    // Who waits for its client has sent what we never got, or waits for what it never got.
+    const rows = await sql<{ pid: number }[]>`
+      select pid from pg_stat_activity
+       where pid = any(${[...pids]}::int[]) and state = 'active' and wait_event_type is distinct from 'Client'`
+    return new Set(rows.map(({ pid }) => pid))
+  } finally {
+    await sql.end({ timeout: 0 })
+  }
+}
+
+function createPool(url: string, options: PostgresPoolOptions): Sql {
   return postgres(withoutClientParameters(url), {
     ...encryption(url),
     max: options.maxConnections ?? 10,

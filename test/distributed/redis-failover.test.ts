@@ -6,7 +6,7 @@ import { distributedSystem, WHOLE_MS } from '../support/distributed.ts'
 import { defer } from '../support/defer.ts'
 import { testRedis, type TestRedis } from '../support/redis.ts'
 import { whyNoStack } from '../support/stack.ts'
-import { tcpSwitch } from '../support/switch.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
 import { testSystem, type TestSystemOptions } from '../support/system.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -36,7 +36,7 @@ async function checkFailover(
     what: 'the replica to follow',
     until: (info) => info.includes('master_link_status:up'),
   })
-  const address = await tcpSwitch(t, primary.port)
+  const address = await tcpProxy(t, primary.port)
   const system = await start({ redis: { ...primary, url: `redis://127.0.0.1:${address.port}/0` } })
   await checkUnderLoad(t, system, {
     writerPauseMs: 10,

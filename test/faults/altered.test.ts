@@ -6,7 +6,7 @@ import { testPostgres } from '../support/postgres.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { anOrderIsConfirmed, change, everyOrderHasItsEvents } from './changed-orders.ts'
+import { anOrderIsConfirmed, change, assertEachEventOnce } from './orders-and-events.ts'
 
 type Sql = TestSystem['sql']
 
@@ -113,7 +113,7 @@ test('tables that are altered under load', async (t) => {
       }
       await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready' })
       await caughtUp(system)
-      await everyOrderHasItsEvents(system)
+      await assertEachEventOnce(system)
       await assertNothingStale(system)
       assert.equal((await statusOf(system)).deadLetters, 0)
       await anOrderIsConfirmed(system)

@@ -16,7 +16,7 @@ import { tcpSwitch } from '../support/switch.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { anOrderIsConfirmed, change, everyOrderHasItsEvents, slotIsContinued } from './changed-orders.ts'
+import { anOrderIsConfirmed, change, assertEachEventOnce, slotIsContinued } from './orders-and-events.ts'
 
 type Sql = TestSystem['sql']
 
@@ -81,7 +81,7 @@ test('a failover to a standby, under load: the system goes on by itself, nothing
       await load.pause()
       primary = standby
 
-      await everyOrderHasItsEvents(system)
+      await assertEachEventOnce(system)
       const [kept] = await sql<{ n: number }[]>`select count(*)::int as n from orders where id = ${last?.id ?? ''}`
       assert.equal(kept?.n, areChangesLost ? 0 : 1)
       if (areChangesLost)

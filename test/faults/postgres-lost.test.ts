@@ -5,7 +5,7 @@ import { type OwnPostgres, ownPostgres } from '../support/postgres.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { change, everyOrderHasItsEvents } from './changed-orders.ts'
+import { assertEachEventOnce, change } from './orders-and-events.ts'
 
 interface Stage {
   readonly system: TestSystem
@@ -127,7 +127,7 @@ for (const { name, settings, run } of FAULTS) {
     await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready', timeoutMs: 60_000 })
     // What broke may be noticed a moment later: from here on it has to be in order for good.
     await change(sql)
-    await everyOrderHasItsEvents(system)
+    await assertEachEventOnce(system)
     const [probe] = await sql<
       { id: string }[]
     >`update orders set status = 'PROBE' where id = (select id from orders limit 1) returning id::text`

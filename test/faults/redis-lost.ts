@@ -13,6 +13,8 @@ type System = TestSystem & JudgedSystem
 
 interface Fault {
   readonly name: string
+  /** Redis answers with what is older, and no connection breaks: until it is found out, answers may go back. */
+  readonly isFoundLate?: boolean
   /** `progress` resolves when readers and writers have got somewhere. */
   readonly run: (system: System, progress: (reads?: number) => Promise<void>) => Promise<void>
 }
@@ -88,16 +90,21 @@ export async function checkUnderLoad(
   for (const fault of faults) {
     await t.test(`${fault.name}, under load`, async () => {
       const watch = await readAndWrite(system, load)
+      let untilFound = 0
       try {
         await someWork(watch)
         await fault.run(system, (reads) => someWork(watch, reads))
         await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready' })
+        if (fault.isFoundLate) {
+          await someWork(watch)
+          untilFound = watch.wentBack.length
+        }
         await someWork(watch)
       } finally {
         await watch.stop()
       }
       assert.deepEqual(watch.failed.slice(0, 5), [])
-      assert.deepEqual(watch.wentBack.slice(0, 5), [])
+      assert.deepEqual(watch.wentBack.slice(untilFound, untilFound + 5), [])
       await caughtUp(system)
       await assertNothingStale(system)
     })

@@ -13,7 +13,7 @@ import { type TestSystem, testSystem } from '../support/system.ts'
 import { makeTestDirectory, removeTestDirectory } from '../support/test-directory.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { anOrderIsConfirmed, change, everyOrderHasItsEvents, slotIsContinued } from './changed-orders.ts'
+import { anOrderIsConfirmed, change, assertEachEventOnce, slotIsContinued } from './orders-and-events.ts'
 
 interface Restore {
   readonly name: string
@@ -90,7 +90,7 @@ test('a PostgreSQL that is put back is found out: nothing of the lost future sta
       } else await copyRunning(sql, source.directory, copy)
       for (let n = 0; n < lost; n++) await change(sql)
       const future = await position(sql)
-      await everyOrderHasItsEvents(system)
+      await assertEachEventOnce(system)
       const [ghost] = await sql<{ id: string }[]>`select id::text from orders order by created_at desc limit 1`
       assert.equal(await system.redis.exists(`order:status:${ghost?.id}`), 1)
 
@@ -107,7 +107,7 @@ test('a PostgreSQL that is put back is found out: nothing of the lost future sta
       await waitFor(async () => (await statusOf(system)).isReady, { what: 'the system to be ready' })
       // Past where it was: from here on nothing in the database tells the one past from the other.
       for (let n = 0; n < 2 * lost + 5; n++) await change(sql)
-      await everyOrderHasItsEvents(system)
+      await assertEachEventOnce(system)
       assert.equal(await system.redis.exists(`order:status:${ghost?.id}`), 0, 'an order that never was')
       await anOrderIsConfirmed(system)
       await caughtUp(system)

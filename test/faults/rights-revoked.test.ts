@@ -6,7 +6,7 @@ import { ownPostgres } from '../support/postgres.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { anOrderIsConfirmed, change, everyOrderHasItsEvents, slotIsContinued } from './changed-orders.ts'
+import { anOrderIsConfirmed, change, assertEachEventOnce, slotIsContinued } from './orders-and-events.ts'
 
 interface Right {
   readonly name: string
@@ -49,7 +49,7 @@ test('rights that are revoked and given back', async (t) => {
   url.username = url.password = 'app'
   const system = await testSystem(t, { source: { url: url.href, sql } })
   await change(sql)
-  await everyOrderHasItsEvents(system)
+  await assertEachEventOnce(system)
   await slotIsContinued(sql)
   const epoch = await slotEpoch(sql)
 
@@ -121,7 +121,7 @@ test('rights that are revoked and given back', async (t) => {
 
   async function goesOn(running: TestSystem): Promise<void> {
     await change(sql)
-    await everyOrderHasItsEvents(running)
+    await assertEachEventOnce(running)
     await anOrderIsConfirmed(running)
     await caughtUp(running)
     assert.equal((await statusOf(running)).stream.reason, null)

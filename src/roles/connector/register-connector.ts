@@ -63,23 +63,23 @@ async function untilSettled(
   options: RegisterOptions,
 ): Promise<ConnectorStatus> {
   const { signal, timeoutMs = 60_000, pollIntervalMs = 500, settleMs = 3000 } = options
-  const deadline = Date.now() + timeoutMs
-  let since = Date.now()
+  const deadline = performance.now() + timeoutMs
+  let since = performance.now()
   let last = ''
   for (;;) {
     const status = await api.status(name)
     const isHidden = status !== null && isRunning(status) && !(await isRead())
     const state = isHidden ? 'it says RUNNING, but nobody reads the slot' : describeStatus(status)
-    if (state !== last) since = Date.now()
+    if (state !== last) since = performance.now()
     last = state
-    const isSettled = Date.now() - since >= settleMs
+    const isSettled = performance.now() - since >= settleMs
     if (status && isSettled) {
       if (isRunning(status) && !isHidden) return status
       if (isFailed(status)) throw notRunning(name, `it failed: ${failureOf(status)}`)
       if (/^(PAUSED|STOPPED)$/.test(status.state))
         throw notRunning(name, `it is ${status.state}: PUT ${api.url}/connectors/${name}/resume starts it`)
     }
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw notRunning(
         name,
         `it does not run after ${timeoutMs / 1000} s: ${state}${isHidden ? "; the worker's log has the reason" : ''}`,

@@ -40,9 +40,9 @@ export async function stopOrphan(
   const pid = livingServer(file, directory)
   if (pid === null) return false
   send(pid, signal)
-  const killAt = Date.now() + timeoutMs
+  const killAt = performance.now() + timeoutMs
   while (livingServer(file, directory) === pid) {
-    if (Date.now() > killAt) send(pid, 'SIGKILL')
+    if (performance.now() > killAt) send(pid, 'SIGKILL')
     await sleep(20)
   }
   return true

@@ -112,12 +112,12 @@ const OLD_BACKENDS = 'pre-existing shared memory block'
 const OLD_BACKENDS_TIMEOUT_MS = 15_000
 
 async function afterOldBackends(start: () => Promise<ServerProcess>): Promise<ServerProcess> {
-  const deadline = Date.now() + OLD_BACKENDS_TIMEOUT_MS
+  const deadline = performance.now() + OLD_BACKENDS_TIMEOUT_MS
   for (;;) {
     try {
       return await start()
     } catch (error) {
-      if (!(error instanceof Error && error.message.includes(OLD_BACKENDS)) || Date.now() > deadline) throw error
+      if (!(error instanceof Error && error.message.includes(OLD_BACKENDS)) || performance.now() > deadline) throw error
     }
     await sleep(100)
   }
@@ -131,13 +131,13 @@ async function untilReady(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     if (server.exit() !== null) throw failedStart(server, port)
     signal?.throwIfAborted()
     const lines = readLines(pidFile)
     if (lines[0]?.trim() === String(server.pid) && lines[7]?.trim() === 'ready') return
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new TrackOpsError('TIMEOUT', `PostgreSQL on port ${port} was not ready after ${timeoutMs} ms.`)
     }
     await sleep(20)

@@ -98,13 +98,13 @@ async function untilReady(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     if (server.exit() !== null) throw failedStart(server, port)
     signal?.throwIfAborted()
     const reply = await ping(port)
     if (reply.startsWith('+PONG')) return
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new TrackOpsError('TIMEOUT', `Redis on port ${port} was not ready after ${timeoutMs} ms: ${reply.trim()}`)
     }
     await sleep(10)

@@ -123,11 +123,11 @@ export async function stopJavaServer(directory: string): Promise<boolean> {
 
 async function untilReady(program: JavaProgram, server: ServerProcess, options: JavaServerOptions): Promise<void> {
   const timeoutMs = options.startTimeoutMs ?? 120_000
-  const deadline = Date.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     if (server.exit() !== null) throw failedStart(program, server)
     if (await program.isReady()) return
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new TrackOpsError('TIMEOUT', `${program.name} (${program.url}) was not ready after ${timeoutMs} ms.`)
     }
     if (!(await pause(POLL_MS, options.signal))) options.signal?.throwIfAborted()

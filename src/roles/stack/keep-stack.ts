@@ -69,7 +69,7 @@ export function isConnectReady(port: number): Promise<boolean> {
 /** Another process may be about to start it: then ours is to see that it runs. */
 async function lockUnlessRunning(options: StackOptions): Promise<DataDirectory | KeptStack> {
   const { directory, signal } = options
-  const deadline = Date.now() + PATIENCE_MS
+  const deadline = performance.now() + PATIENCE_MS
   let hasSaid = false
   for (;;) {
     const kafka = livingJavaServer(kafkaDirectory(directory))
@@ -79,7 +79,7 @@ async function lockUnlessRunning(options: StackOptions): Promise<DataDirectory |
     try {
       return await openDataDirectory(directory)
     } catch (error) {
-      if (!isBusy(error) || Date.now() > deadline) throw error
+      if (!isBusy(error) || performance.now() > deadline) throw error
       if (!hasSaid) options.say(`another trackops is at work in ${directory}: waiting for it ...`)
       hasSaid = true
       if (!(await pause(POLL_MS, signal))) signal?.throwIfAborted()
@@ -89,8 +89,8 @@ async function lockUnlessRunning(options: StackOptions): Promise<DataDirectory |
 
 /** False where it does not: it is stopped then, and started again. */
 async function answersInTime(living: LivingServer, isReady: Ready, signal: AbortSignal | undefined): Promise<boolean> {
-  const deadline = Date.now() + 30_000
-  while (Date.now() < deadline) {
+  const deadline = performance.now() + 30_000
+  while (performance.now() < deadline) {
     if (await isReady(living.port)) return true
     if (!(await pause(POLL_MS, signal))) signal?.throwIfAborted()
   }

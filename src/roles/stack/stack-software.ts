@@ -93,13 +93,13 @@ async function fetchOnce(pom: string, cache: string, folder: string, options: St
 
 async function lockCache(cache: string, options: StackSoftwareOptions): Promise<DataDirectory> {
   mkdirSync(cache, { recursive: true })
-  const deadline = Date.now() + TIMEOUT_MS
+  const deadline = performance.now() + TIMEOUT_MS
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await openDataDirectory(cache)
     } catch (error) {
       const isBusy = error instanceof TrackOpsError && error.code === 'DATA_DIRECTORY_BUSY'
-      if (!isBusy || Date.now() > deadline || !(await pause(200, options.signal))) throw error
+      if (!isBusy || performance.now() > deadline || !(await pause(200, options.signal))) throw error
       if (attempt === 1) options.say('another trackops is fetching Kafka and Debezium: waiting for it ...')
     }
   }

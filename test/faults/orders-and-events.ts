@@ -1,14 +1,12 @@
-/** Changes of orders, and what must be true of their events, for faults of PostgreSQL. */
+/** Orders that have events, written by SQL, and what has to be there of them when all is over. */
 import assert from 'node:assert/strict'
 
 import type { TestSystem } from '../support/system.ts'
-import { caughtUp } from '../support/verdict.ts'
+import { caughtUp, type JudgedSystem } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-type Sql = TestSystem['sql']
-
 /** New orders, of which some are cancelled, and changes of old ones. */
-export async function change(sql: Pick<Sql, 'unsafe'>): Promise<void> {
+export async function change(sql: Pick<TestSystem['sql'], 'unsafe'>): Promise<void> {
   await sql.unsafe(`
     insert into orders (customer_id, total_amount) select gen_random_uuid(), n from generate_series(1, 10) n;
     update orders set status = 'CANCELLED' where id in (select id from orders where status <> 'CANCELLED' limit 3);
@@ -16,8 +14,8 @@ export async function change(sql: Pick<Sql, 'unsafe'>): Promise<void> {
   `)
 }
 
-/** Resolves when the system has caught up and every order has the events that its row speaks of; @throws if one came twice */
-export async function everyOrderHasItsEvents(system: TestSystem): Promise<void> {
+/** @throws unless every order has the events that it must have, none of them twice */
+export async function assertEachEventOnce(system: JudgedSystem & Pick<TestSystem, 'sql'>): Promise<void> {
   const { sql } = system
   await waitFor(
     async () => {
@@ -38,7 +36,7 @@ export async function everyOrderHasItsEvents(system: TestSystem): Promise<void> 
 }
 
 /** An order with items comes to be CONFIRMED: its event is read by the inventory, and the answer by the order service. */
-export async function anOrderIsConfirmed(system: TestSystem): Promise<void> {
+export async function anOrderIsConfirmed(system: Pick<TestSystem, 'sql' | 'orderUrl'>): Promise<void> {
   const id = await waitFor(
     async () => {
       const response = await fetch(`${system.orderUrl}/api/orders`, {
@@ -63,7 +61,7 @@ export async function anOrderIsConfirmed(system: TestSystem): Promise<void> {
 }
 
 /** Resolves when the snapshot counts as applied: until then whoever opens the slot makes it anew. */
-export async function slotIsContinued(sql: Sql): Promise<void> {
+export async function slotIsContinued(sql: TestSystem['sql']): Promise<void> {
   await waitFor(() => sql`select from trackops.slots where snapshot_completed_at is not null`, {
     what: 'the slot to be one that is continued',
     until: (rows) => rows.length > 0,

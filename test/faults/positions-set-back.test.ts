@@ -1,0 +1,7 @@
+import { test } from 'node:test'
+
+import { checkPositions } from './positions-set-back.ts'
+
+test('positions set back or lost: what is delivered again has its effect once', async (t) => {
+  await checkPositions(t, 'together')
+})
