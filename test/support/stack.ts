@@ -104,7 +104,8 @@ export interface OwnStack extends TestStack {
 
 export interface OwnStackOptions {
   readonly listeners?: readonly KafkaListener[]
-  readonly kafkaSettings?: Properties
+  /** Some say where the broker listens, whose port is drawn when it starts. */
+  readonly kafkaSettings?: Properties | ((port: number) => Properties)
   readonly connectSettings?: Properties
 }
 
@@ -122,7 +123,8 @@ export async function ownStack(scope: TestScope, options: OwnStackOptions = {}):
         port: candidate,
         controllerPort,
         listeners: options.listeners,
-        settings: options.kafkaSettings,
+        settings:
+          typeof options.kafkaSettings === 'function' ? options.kafkaSettings(candidate) : options.kafkaSettings,
       })
     return { port: candidate, server: await ownServer(scope, start) }
   })
