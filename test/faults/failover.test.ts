@@ -12,7 +12,7 @@ import { createPostgresPool } from '../../src/runtime/postgres.ts'
 import { copyRunning, writeServerFile } from '../support/copy-postgres.ts'
 import { defer } from '../support/defer.ts'
 import { type OwnPostgres, ownPostgres } from '../support/postgres.ts'
-import { tcpSwitch } from '../support/switch.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
 import { type TestSystem, testSystem } from '../support/system.ts'
 import { assertNothingStale, caughtUp, statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -35,7 +35,7 @@ const FAILOVERS: readonly Failover[] = [
 
 test('a failover to a standby, under load: the system goes on by itself, nothing is stale, every order has its events', async (t) => {
   let primary = await ownPostgres(t)
-  const address = await tcpSwitch(t, primary.port)
+  const address = await tcpProxy(t, primary.port)
   const url = new URL(primary.url)
   url.port = String(address.port)
   const sql = createPostgresPool(url.href, { applicationName: 'trackops-test' })
