@@ -21,7 +21,7 @@ import type { OwnStack } from '../support/stack.ts'
 import { assertNothingStale, caughtUp, type JudgedSystem } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { type PostgresRequest, postgresRequests, type RedisCommand, redisCommands } from '../support/wire-messages.ts'
-import apart from './apart/trackops.config.ts'
+import apart from './apart-config.ts'
 import { assertBooksBalance } from './killed.ts'
 
 const SERVICES = ['order-service', 'inventory-service', 'console']
@@ -84,7 +84,7 @@ export async function killSite(scope: TestScope, log?: GatedLog) {
   let running: { readonly process: CliProcess; readonly areApart: boolean } | undefined
 
   function start(areApart = false): CliProcess {
-    const more = areApart ? { TRACKOPS_CONFIG: join(import.meta.dirname, 'apart/trackops.config.ts') } : {}
+    const more = areApart ? { TRACKOPS_CONFIG: join(import.meta.dirname, 'apart-config.ts') } : {}
     const process = startCli(scope, ['run', ...(log ? CONSUMERS : ['capture', ...CONSUMERS]), ...SERVICES], {
       ...env,
       ...more,

@@ -1,12 +1,13 @@
 /** The order system with invalidator and warmer apart, for a process of its own. */
 import { join } from 'node:path'
 
-import config from '../../../trackops.config.ts'
-import { type DatabaseConfig, defineConfig } from '../../../src/roles/define-config.ts'
+import config from '../../trackops.config.ts'
+import { type DatabaseConfig, defineConfig } from '../../src/roles/define-config.ts'
 
-const ROOT = join(import.meta.dirname, '../../..')
+const ROOT = join(import.meta.dirname, '../..')
 const { source, databases = {} } = config
 
+// oxlint-disable-next-line import/no-default-export -- a configuration file has one
 export default defineConfig({
   ...config,
   source: { ...source, ...migrationsOf(source) },
