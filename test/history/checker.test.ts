@@ -333,6 +333,20 @@ describe('what may be, and is no violation:', () => {
       ],
     ]) satisfies [string, HistoryRecord[]][]),
     [
+      'a list from before the row, of a service that began after Redis lost writes, while the row is being deleted',
+      [
+        write([1, 2], 100),
+        read([3, 4], 100),
+        fault(5, 'begin', true, RESTARTS),
+        fault(6, 'end', true, RESTARTS),
+        deleting(7),
+        read([8, 9], 'absent'),
+        processed([10, 11]),
+        read([12, 13], 100),
+        write([7, 20], 'gone'),
+      ],
+    ],
+    [
       'a service that began after Redis lost writes, beside a reader that did not',
       [
         write([1, 2], 100),

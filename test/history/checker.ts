@@ -155,8 +155,9 @@ export function createChecker(): Checker {
       violated('P2', [...(write ? [write] : []), before.cause, read])
     }
     const processedWrite = mark && isCurrent ? row.written.before(mark.invokedUs) : undefined
-    // Absent may also be from before the row was there, unless it was there for sure.
-    const isKnown = read.at !== 'absent' || (before !== undefined && before.value > 0) || processedWrite !== undefined
+    // Absent may also be from before the row was there, unless it was there for sure, and what is judged may not be from before that.
+    const isKnown =
+      read.at !== 'absent' || (isOnward && before !== undefined && before.value > 0) || processedWrite !== undefined
     if (isKnown) for (const floor of new Set([ofDoor, ofReaders])) floor.raise(value, read.completedUs, read)
     if (processedWrite && mark && value < processedWrite.value) violated('P3', [processedWrite.cause, mark, read])
 
