@@ -11,8 +11,8 @@ import { parseOptions, type RunOptions } from './options.ts'
 import { runFiles, type RunResult } from './run-files.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-/** Two cores; a test that waits for servers leaves time to another. */
-const CONCURRENCY = 2
+/** Two cores; tests that wait for servers leave time to others. */
+const CONCURRENCY = 3
 const TEST_TIMEOUT_MS = 3 * 60_000
 const FILE_TIMEOUT_MS = 8 * 60_000
 const FULL_TIMEOUT_MS = 60 * 60_000
