@@ -130,3 +130,16 @@ void test('reposition is a compare and set', async (t) => {
   assert.deepEqual(await protocol.reposition('warm', null, at(6)), { ok: false, stored: at(5) })
   assert.deepEqual(await protocol.positions(), { invalidator: null, warmer: at(5) })
 })
+
+void test('L2: after a forget the position is stored only in a Redis that still knows of it', async (t) => {
+  for (const how of [{}, { isHistoryNew: true }]) {
+    const f = await protocolFixture(t)
+    await f.protocol.reposition('warm', null, at(5))
+    const { raised } = await f.protocol.forget(['entity'], how)
+    await f.redis.command('RENAME', raised.key, 'kept')
+    assert.deepEqual(await f.protocol.reposition('warm', at(5), at(6, 'h2'), raised), { ok: false, stored: at(5) })
+    await f.redis.command('RENAME', 'kept', raised.key)
+    await f.protocol.forget(['entity'], how)
+    assert.deepEqual(await f.protocol.reposition('warm', at(5), at(6, 'h2'), raised), { ok: true })
+  }
+})

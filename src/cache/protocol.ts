@@ -16,11 +16,15 @@ export interface CacheProtocol {
   apply(batch: Batch): Promise<BatchOutcome>
   /** null: Redis holds none. */
   positions(): Promise<StoredPositions>
-  /** Compare and set, for the first start and after a forget. `stored` is what was found instead of `expected`. */
+  /**
+   * Compare and set, for the first start and after a forget. `stored` is what was found instead of `expected`, or with it if Redis has
+   * lost the forget since.
+   */
   reposition(
     role: ConsumerRole,
     expected: string | null,
     to: string,
+    after?: RaisedGeneration,
   ): Promise<{ ok: true } | { ok: false; stored: string | null }>
   /**
    * Ends all fills under way for these views and deletes what is cached of them. One look is enough: from the raised
@@ -72,6 +76,13 @@ export interface ForgetOptions {
 
 export interface Forgotten {
   readonly removedKeys: number
+  /** Redis still knows of it as long as what it raised is there. */
+  readonly raised: RaisedGeneration
+}
+
+export interface RaisedGeneration {
+  readonly key: string
+  readonly to: number
 }
 
 export interface CacheProtocolOptions {
@@ -104,9 +115,16 @@ export function createCacheProtocol(
       readonly notAfter?: RemoveOptions['notAfter']
       readonly signal?: AbortSignal | undefined
     },
-  ): Promise<Forgotten> {
+  ): Promise<number> {
     const signal = how.signal ? AbortSignal.any([how.signal, closing.signal]) : closing.signal
-    return { removedKeys: await removeKeys({ redis, scripts, timeoutMs, signal }, scope, how) }
+    return await removeKeys({ redis, scripts, timeoutMs, signal }, scope, how)
+  }
+
+  /** After it no fill that began before is stored. */
+  async function raiseFence(view: string, lsn: string): Promise<RaisedGeneration> {
+    const key = keys.viewFence(view)
+    const raised = await scripts.run('raise-view-fence', [key], [lsn])
+    return { key, to: Number(String(raised).split('|').at(-1)) }
   }
 
   return {
@@ -124,9 +142,10 @@ export function createCacheProtocol(
       return { invalidator: textOrNull(reply[0]), warmer: textOrNull(reply[1]) }
     },
 
-    async reposition(role, expected, to) {
+    async reposition(role, expected, to, after) {
       const key = role === 'invalidate' ? keys.invalidator : keys.warmer
-      const reply = await scripts.run('reposition', [key], [expected ?? '', to])
+      const [sinceKeys, since] = after ? [[after.key], [String(after.to)]] : [[], []]
+      const reply = await scripts.run('reposition', [key, ...sinceKeys], [expected ?? '', to, ...since])
       if (!Array.isArray(reply)) throw unexpected('reposition')
       return reply[0] === 1 ? { ok: true } : { ok: false, stored: textOrNull(reply[1]) }
     },
@@ -135,20 +154,22 @@ export function createCacheProtocol(
       const isHistoryNew = forgetOptions.isHistoryNew ?? false
       const scope = isHistoryNew ? views.all : names.map((name) => views.byName(name))
       // Generations first: no fill that began before is stored from here on.
+      let raised: RaisedGeneration
       if (isHistoryNew) {
-        await callRedis(redis, ['INCR', keys.generation], timeoutMs)
+        raised = { key: keys.generation, to: Number(await callRedis(redis, ['INCR', keys.generation], timeoutMs)) }
         const fences = views.all.map((view) => keys.viewFence(view.name))
         if (fences.length > 0) await callRedis(redis, ['UNLINK', ...fences], timeoutMs)
       } else {
-        for (const view of scope) await scripts.run('raise-view-fence', [keys.viewFence(view.name)], [''])
+        raised = { key: keys.generation, to: -1 }
+        for (const view of scope) raised = await raiseFence(view.name, '')
       }
-      return await remove(scope, forgetOptions)
+      return { removedKeys: await remove(scope, forgetOptions), raised }
     },
 
     async truncate(name, lsn, xid = null) {
       const view = views.byName(name)
-      await scripts.run('raise-view-fence', [keys.viewFence(name)], [lsnToFixedHex(lsn)])
-      return await remove([view], { notAfter: { lsn, xid } })
+      const raised = await raiseFence(name, lsnToFixedHex(lsn))
+      return { removedKeys: await remove([view], { notAfter: { lsn, xid } }), raised }
     },
 
     close() {

@@ -1,6 +1,6 @@
 import type { KeyOperation } from '../cache/key-operation.ts'
 import type { Planner } from '../cache/plan.ts'
-import type { Batch, CacheProtocol, RefillKey, StoredPositions } from '../cache/protocol.ts'
+import type { Batch, CacheProtocol, RaisedGeneration, RefillKey, StoredPositions } from '../cache/protocol.ts'
 import type { StreamItem } from '../change/change-event.ts'
 import type { Lsn } from '../change/lsn.ts'
 import type { DeadLetter } from '../log/dead-letters.ts'
@@ -113,20 +113,25 @@ export function createCacheConsumer(deps: CacheConsumerDeps, options: CacheConsu
         beginLsn: context.beginLsn,
         isPartition: options.isPartition ?? false,
       })
+      let raised: RaisedGeneration | undefined
       if (forget !== 'nothing') {
         // What committed before a new slot's first position comes by no event: a fill that does not see it yet would keep the old
         // state for good. So nothing is filled before readers see all of it: they trust no Redis without positions.
         if (context.visibleBefore) await context.visibility.waitForAll(context.visibleBefore, signal)
         const isHistoryNew = forget === 'history'
-        const { removedKeys } = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
+        const forgotten = await protocol.forget(deps.viewNames, { isHistoryNew, signal })
+        const { removedKeys } = forgotten
+        raised = forgotten.raised
         // Of a new partition there was nothing to forget, and there are many of them.
         if (removedKeys > 0 || isHistoryNew) {
           log.info({ removedKeys, isHistoryNew }, 'positions cannot be continued: the cache is forgotten')
         }
       }
       for (const { part, from, to } of moves) {
-        const outcome = await protocol.reposition(part, from, to)
-        if (!outcome.ok) throw new TrackOpsError('POSITION_MISMATCH', `${part}: another process has moved the position`)
+        const outcome = await protocol.reposition(part, from, to, raised)
+        if (outcome.ok) continue
+        const why = outcome.stored === from ? 'Redis has lost the forget' : 'another process has moved the position'
+        throw new TrackOpsError('POSITION_MISMATCH', `${part}: ${why}`)
       }
       return { at, texts }
     })
