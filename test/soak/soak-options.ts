@@ -8,6 +8,8 @@ export interface SoakOptions {
   readonly mode: 'embedded' | 'distributed'
   /** Where the whole record goes, as JSON lines; undefined: it is only checked. */
   readonly recordFile: string | undefined
+  /** Where the system's logs go at the first violation: its directory is gone when the soak is over. */
+  readonly logsDirectory: string | undefined
   /** Lines for people. */
   readonly say: (line: string) => void
   /** How often a line is said. */
@@ -16,7 +18,7 @@ export interface SoakOptions {
   readonly faults?: readonly SoakFault[]
 }
 
-export const SOAK_USAGE = `npm run soak -- [--minutes N] [--seed S] [--mode embedded|distributed] [--record FILE]
+export const SOAK_USAGE = `npm run soak -- [--minutes N] [--seed S] [--mode embedded|distributed] [--record FILE] [--logs DIR]
 
 Runs a system of its own under load, draws faults at random, and checks all that clients were answered. A line a minute, and a
 verdict; exit status 1 if anything was violated. The same seed gives the same operations and the same faults in the same
@@ -26,6 +28,7 @@ order; when each of them happens is the machine's.
   --seed S        a whole number (default: of the clock, and printed)
   --mode MODE     embedded (default) or distributed, which needs Java 17
   --record FILE   the whole record, JSON lines: some 150 bytes a read
+  --logs DIR      a copy of the system's logs, made at the first violation
 `
 
 /** Or the reason why not. */
@@ -40,6 +43,7 @@ export function parseSoakOptions(
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         mode: { type: 'string', default: 'embedded' },
         record: { type: 'string' },
+        logs: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
@@ -51,7 +55,7 @@ export function parseSoakOptions(
     const { mode } = values
     if (mode !== 'embedded' && mode !== 'distributed')
       return new Error(`--mode ${mode}: expected embedded or distributed`)
-    return { seconds: minutes * 60, seed, mode, recordFile: values.record }
+    return { seconds: minutes * 60, seed, mode, recordFile: values.record, logsDirectory: values.logs }
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }

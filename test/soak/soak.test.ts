@@ -18,6 +18,7 @@ test('P1, P2, P3: a short soak under faults drawn at random sees no violation, a
     seed: 4,
     mode: 'embedded',
     recordFile: undefined,
+    logsDirectory: undefined,
     say: (line) => void lines.push(line),
     lineEverySeconds: 60,
   })
@@ -56,6 +57,7 @@ test('a cache that is made stale on purpose turns the soak red, and the story sa
     seed: 5,
     mode: 'embedded',
     recordFile: undefined,
+    logsDirectory: undefined,
     say: (line) => void lines.push(line),
     lineEverySeconds: 60,
     faults: [STALE_WRITE],
@@ -86,6 +88,7 @@ test('what the command line says is understood, or refused in one line', () => {
     seed: 3,
     mode: 'distributed',
     recordFile: undefined,
+    logsDirectory: undefined,
   })
   assert.equal(parseSoakOptions(['--help']), 'help')
   for (const argv of [['--minutes', '0'], ['--seed', '-1'], ['--seed', 'x'], ['--mode', 'both'], ['--what']])

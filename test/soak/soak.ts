@@ -1,5 +1,6 @@
 /** A system of its own, clients through every door, faults drawn at random, and a checker that looks at every answer. */
-import { createWriteStream } from 'node:fs'
+import { cpSync, createWriteStream } from 'node:fs'
+import { join } from 'node:path'
 
 import { parseLsn } from '../../src/change/lsn.ts'
 import { pause } from '../../src/runtime/backoff.ts'
@@ -57,8 +58,10 @@ export async function runSoak(scope: TestScope, options: SoakOptions): Promise<S
     tally.note(one)
     file?.write(formatRecord(one))
     for (const violation of checker.add(one)) {
+      if (violations.length === 0 && options.logsDirectory !== undefined)
+        cpSync(join(site.dataDirectory, 'logs'), options.logsDirectory, { recursive: true })
       violations.push(violation)
-      if (violations.length <= MAX_STORIES) say(tellStory(violation))
+      if (violations.length <= MAX_STORIES) say(`${new Date().toISOString()} ${tellStory(violation)}`)
     }
   }
   // One generator a client: what one of them does is the same whatever the others do.
