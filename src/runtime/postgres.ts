@@ -44,7 +44,7 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
     connections: () => poolConnections(sql),
     workingOf: (pids) => workingOf(url, pids),
   })
-  const end = sql.end.bind(sql)
+  const end = sql.end
   sql.end = async (how) => {
     stopWatching()
     await end(how)
@@ -70,6 +70,17 @@ async function workingOf(url: string, pids: readonly number[]): Promise<Readonly
 }
 
 function createPool(url: string, options: PostgresPoolOptions): Sql {
+  const sql = connectPool(url, options)
+  const end = sql.end.bind(sql)
+  sql.end = async (how) => {
+    await end(how)
+    // One that was still being made would keep the process alive until its time is over.
+    for (const { socket } of poolConnections(sql)) socket.destroy()
+  }
+  return sql
+}
+
+function connectPool(url: string, options: PostgresPoolOptions): Sql {
   return postgres(withoutClientParameters(url), {
     ...encryption(url),
     max: options.maxConnections ?? 10,
