@@ -69,7 +69,9 @@ test(
       { what: 'no lag' },
     )
     const report = await assertNothingStale(judged)
-    assert.ok(report.checkedKeys >= 1000, `policy all has warmed ${report.checkedKeys} keys`)
+    // Those of the 300 that were being filled when the process was killed stay absent until somebody asks for them.
+    const unhurt = 2 * (100 + 100 + 1)
+    assert.ok(report.checkedKeys >= unhurt, `policy all has warmed ${report.checkedKeys} keys`)
     const left = await descendantsOf(second.pid)
     const ended = await second.end('SIGTERM')
     assert.equal(ended.exitCode, 0, ended.stderr)
