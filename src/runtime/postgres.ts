@@ -44,7 +44,7 @@ export function createPostgresPool(url: string, options: PostgresPoolOptions): S
     connections: () => poolConnections(sql),
     workingOf: (pids) => workingOf(url, pids),
   })
-  const end = sql.end
+  const end = sql.end.bind(sql)
   sql.end = async (how) => {
     stopWatching()
     await end(how)
