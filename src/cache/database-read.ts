@@ -7,8 +7,12 @@
  *   that the snapshot shows lies before that position. A position that is a little too high only keeps a few keys cold.
  * - The driver's raw mode gives each column as its type's output function wrote it: exactly what pgoutput sends. A cast to text would
  *   not: it writes booleans in full and drops the padding of char(n).
+ * - Each statement brings a number along and has to get it back. An answer to an earlier question would be from before its lease, and nothing
+ *   in Redis could tell; drivers have given such answers after lost connections (docs/decisions/0013).
  * - A function in a query view that is VOLATILE takes snapshots of its own: declare such functions STABLE.
  */
+import { randomBytes } from 'node:crypto'
+
 import type { Sql } from 'postgres'
 
 import { type Lsn, parseLsn } from '../change/lsn.ts'
@@ -61,7 +65,7 @@ const TEXT_OID = 25
 const NO_SUCH_VALUE = /^22(P02|003|007|008|021)$/
 /** A table or type has changed since the catalog was read. */
 const STALE_CATALOG = /^(42P01|42703|42704|42883|42846|0A000|XX000)$/
-const META_COLUMNS = 4
+const META_COLUMNS = 5
 
 type RawRow = readonly (Buffer | null)[]
 
@@ -77,6 +81,8 @@ export function createDatabaseReads(deps: { readonly sql: Sql }): DatabaseReads 
   const types = createTypeCatalog(sql)
   const keyColumns = new Map<CompiledView, Promise<readonly KeyColumn[]>>()
   let hasCheckedSession = false
+  const asker = randomBytes(6).toString('base64url')
+  let questions = 0
 
   function forgetCatalog(): void {
     types.forget()
@@ -110,18 +116,24 @@ export function createDatabaseReads(deps: { readonly sql: Sql }): DatabaseReads 
 
   async function run(body: string, parameters: readonly string[]): Promise<RawResult> {
     await checkSession()
+    const question = `${asker}-${++questions}`
     const text = `select pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_is_in_recovery(),
-      case when pg_catalog.pg_is_in_recovery() then null else pg_catalog.pg_current_wal_insert_lsn() end::text, r.*
+      case when pg_catalog.pg_is_in_recovery() then null else pg_catalog.pg_current_wal_insert_lsn() end::text,
+      $${parameters.length + 1}::text, r.*
       from (select 1) as one left join lateral (${body}) as r on true`
     const result = await sql
       .unsafe(
         text,
-        parameters.map((value) => sql.typed(value as never, TEXT_OID)),
+        [...parameters, question].map((value) => sql.typed(value as never, TEXT_OID)),
         { prepare: true },
       )
       .raw()
     const rows = result as unknown as RawRow[]
-    const [snapshot, isStandby, insertLsn] = (rows[0] ?? []).map((value) => value?.toString() ?? null)
+    const [snapshot, isStandby, insertLsn, answered] = (rows[0] ?? []).map((value) => value?.toString() ?? null)
+    if (answered !== question)
+      throw new TrackOpsError('POSTGRES_PROTOCOL', 'a statement got the answer to another one', {
+        details: { question, answered: answered ?? null },
+      })
     if (isStandby !== 'f' || !snapshot || !insertLsn) {
       throw new TrackOpsError(
         'DATABASE_IS_STANDBY',
