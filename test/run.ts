@@ -12,8 +12,8 @@ import { clearUp } from './runner/clear-up.ts'
 import { parseOptions, USAGE } from './runner/options.ts'
 import { TEST_DIRECTORY_VARIABLE } from './support/test-directory.ts'
 
-/** CI demands that all of it takes less than 20 minutes on two cores. */
-const LIMIT_MINUTES = 18
+/** CI demands that all of it takes less than 20 minutes on two cores, installing included. */
+const LIMIT_MINUTES = 19
 const FULL_LIMIT_MINUTES = 120
 const GRACE_MS = 10_000
 
