@@ -160,6 +160,7 @@ export function createCacheProtocol(
         const fences = views.all.map((view) => keys.viewFence(view.name))
         if (fences.length > 0) await callRedis(redis, ['UNLINK', ...fences], timeoutMs)
       } else {
+        // Of no views there is nothing that Redis could lose.
         raised = { key: keys.generation, to: -1 }
         for (const view of scope) raised = await raiseFence(view.name, '')
       }

@@ -34,9 +34,9 @@ export interface FollowSlotDeps {
   readonly ledger: SlotLedger | null
   readonly witness: HistoryWitness | null
   readonly connect: () => Promise<ReplicationConnection>
-  /** Whatever is to be done at the end. */
   /** @throws TrackOpsError PUBLICATION_MISSING */
   readonly assertPublished: () => Promise<void>
+  /** Whatever is to be done at the end. */
   readonly release: () => Promise<void>
 }
 

@@ -70,18 +70,7 @@ async function workingOf(url: string, pids: readonly number[]): Promise<Readonly
 }
 
 function createPool(url: string, options: PostgresPoolOptions): Sql {
-  const sql = connectPool(url, options)
-  const end = sql.end.bind(sql)
-  sql.end = async (how) => {
-    await end(how)
-    // One that was still being made would keep the process alive until its time is over.
-    for (const { socket } of poolConnections(sql)) socket.destroy()
-  }
-  return sql
-}
-
-function connectPool(url: string, options: PostgresPoolOptions): Sql {
-  return postgres(withoutClientParameters(url), {
+  const sql = postgres(withoutClientParameters(url), {
     ...encryption(url),
     max: options.maxConnections ?? 10,
     onnotice: () => undefined,
@@ -94,6 +83,13 @@ function connectPool(url: string, options: PostgresPoolOptions): Sql {
       ...(options.lockTimeoutMs === undefined ? {} : { lock_timeout: options.lockTimeoutMs }),
     },
   })
+  const end = sql.end.bind(sql)
+  sql.end = async (how) => {
+    await end(how)
+    // One that was still being made would keep the process alive until its time is over.
+    for (const { socket } of poolConnections(sql)) socket.destroy()
+  }
+  return sql
 }
 
 /**

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 
 import { defer } from '../support/defer.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'
-import { testSystem } from '../support/system.ts'
+import { type TestSystem, testSystem } from '../support/system.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { change } from './orders-and-events.ts'
 import { checkUnderLoad } from './redis-lost.ts'
@@ -22,6 +22,13 @@ test('a primary that is made a replica of another server, and a primary again, i
     })
   }
   const otherPort = Number(new URL(other.options.url ?? '').port)
+  /** The other one has what there is now; then come changes of which no later one will tell. */
+  async function leaveBehind(sql: TestSystem['sql'], progress: () => Promise<void>): Promise<void> {
+    await follow(other, primary.port)
+    await other.sendCommand(['REPLICAOF', 'NO', 'ONE'])
+    await change(sql)
+    await progress()
+  }
   await checkUnderLoad(t, system, {
     writerPauseMs: 10,
     faults: [
@@ -37,11 +44,7 @@ test('a primary that is made a replica of another server, and a primary again, i
         name: 'its data replaced by older ones',
         isFoundLate: true,
         async run({ sql }, progress) {
-          await follow(other, primary.port)
-          await other.sendCommand(['REPLICAOF', 'NO', 'ONE'])
-          // Of these no later change will tell.
-          await change(sql)
-          await progress()
+          await leaveBehind(sql, progress)
           await follow(leading, otherPort)
           await progress()
           await leading.sendCommand(['REPLICAOF', 'NO', 'ONE'])
@@ -51,10 +54,7 @@ test('a primary that is made a replica of another server, and a primary again, i
         name: 'its data replaced by older ones, and nobody waits until it serves again',
         isFoundLate: true,
         async run({ sql }, progress) {
-          await follow(other, primary.port)
-          await other.sendCommand(['REPLICAOF', 'NO', 'ONE'])
-          await change(sql)
-          await progress()
+          await leaveBehind(sql, progress)
           await follow(leading, otherPort)
           await leading.sendCommand(['REPLICAOF', 'NO', 'ONE'])
         },
