@@ -20,16 +20,16 @@ interface RemoveDeps {
 }
 
 /**
- * Deletes the values, leases and absences of these views by SCAN; with `isHistoryNew` also fences and marks. Deleting is always
- * safe (it is an eviction), so keys that were written meanwhile may go too. Cost: two walks through all of Redis's keys for
- * each view.
+ * Deletes the values, leases and absences of these views by SCAN; with `isHistoryNew` also fences. Deleting is always safe (it is an
+ * eviction), so keys that were written meanwhile may go too. Marks stay: what was answered may be ahead of where consumers begin
+ * anew (P2); those of another history only keep keys cold until they end. Cost: two walks through all of Redis's keys for each view.
  */
 export async function removeKeys(
   deps: RemoveDeps,
   views: readonly CompiledView[],
   options: RemoveOptions,
 ): Promise<number> {
-  const suffixes = options.isHistoryNew ? ['lease', 'absent', 'fence', 'answered'] : ['lease', 'absent']
+  const suffixes = options.isHistoryNew ? ['lease', 'absent', 'fence'] : ['lease', 'absent']
   let removed = 0
   for (const { kind, template } of views) {
     const { notAfter } = options

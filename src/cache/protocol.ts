@@ -69,7 +69,7 @@ export interface StoredPositions {
 }
 
 export interface ForgetOptions {
-  /** LSNs and xids of before mean nothing any more: fences and marks go too, of all views. Default false. */
+  /** LSNs and xids of before mean nothing any more: fences go too, of all views. Default false. */
   readonly isHistoryNew?: boolean
   readonly signal?: AbortSignal
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 
 import { waitFor } from '../../test/support/wait-for.ts'
 import { partial } from '../change/debezium/fixtures/build.ts'
+import { lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import { at, cacheFixture, contents, row, runThrough, STREAM } from './cache-consumer-fixture.ts'
 import type { CacheRole } from './cache-roles.ts'
@@ -143,6 +144,17 @@ test('L2: where the log no longer reaches back, or the history is another, what 
     const fences = await cache.redis.command('EXISTS', '{item:9}:fence')
     assert.equal(fences, 0, 'F: nobody would take it away')
   }
+})
+
+test('P2: where consumers begin anew, a change creates nothing older than what was answered while they were away', async (t) => {
+  const cache = await cacheFixture(t)
+  await runThrough(cache.make('together'), STREAM)
+  // A reader saw the change at 120 in the database before the consumers came to the one at 110.
+  await cache.redis.command('SET', '{item:9}:answered', lsnToFixedHex(lsn(125)))
+  const older = transaction(110, [insert(row('9', 'OLD')), insert(row('8', 'OLD'))])
+  await runThrough(cache.make('together'), [older], { history: LATER_HISTORY, resumeLsn: lsn(100) })
+  assert.deepEqual([await cache.status('9'), await cache.status('8')], [null, 'OLD'])
+  assert.deepEqual(cache.refilled.slice(-1), ['item:9'], 'a read tells what is newest')
 })
 
 test('in a new history the second of two that are apart leaves the fences that the first has raised since', async (t) => {

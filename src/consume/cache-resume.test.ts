@@ -29,7 +29,7 @@ test('L2: a position behind the log, or none, forgets what is cached and begins 
   }
 })
 
-test('in another history the fences and marks go too, unless a consumer has begun to raise new ones', () => {
+test('in another history the fences go too, unless a consumer has begun to raise new ones', () => {
   const forget = (invalidator: string | null, warmer: string | null): string =>
     decideCacheResume({ ...facts, role: 'cache-warmer', stored: { invalidator, warmer } }).forget
   assert.equal(forget(elsewhere, elsewhere), 'history')

@@ -22,8 +22,8 @@ export interface CacheResumeFacts {
 /** What a cache consumer does before it continues, in this order: forget, then move positions. */
 export interface CacheResume {
   /**
-   * entries: what is cached cannot be trusted. history: fences and marks go as well; only while no consumer stands in this
-   * history, or both begin anew, for those that one has raised since must stay (P2, P3).
+   * entries: what is cached cannot be trusted. history: fences go as well; only while no consumer stands in this history,
+   * or both begin anew, for those that one has raised since must stay (P3).
    */
   readonly forget: 'nothing' | 'entries' | 'history'
   readonly moves: readonly { readonly part: ConsumerRole; readonly from: string | null; readonly to: string }[]

@@ -137,7 +137,7 @@ export function createOperations(o: ModelOptions): ModelOperations {
     // Below the floor it is no answer: the reader begins anew.
     if (!isEntryAnswer || isAtFloor(s)) {
       const answer = isEntryAnswer ? entry : read
-      if (answer < reader.seen && s.gapAt === 0) s.back = true
+      if (answer < reader.seen) s.back = true
       if (answer < reader.need) s.unmet = true
       s.observed = Math.max(s.observed, answer)
     }

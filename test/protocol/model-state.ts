@@ -32,6 +32,8 @@ export type Rule =
   | 'generation'
   /** A forget removes fences too: those of the changes that were lost. */
   | 'sweepfences'
+  /** A forget leaves the marks of answers, which may be ahead of where the consumers begin anew. */
+  | 'keepmarks'
   /** After a forget the consumers' positions are stored last: before it is done, they say that it is still to do. */
   | 'repositionlast'
   /** A TRUNCATE leaves a view-wide fence, below which no change may create an entry. */

@@ -33,6 +33,7 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
   const has = (rule: Rule) => !o.off.includes(rule)
   const [lease, keepFence, visible, atomic] = [has('lease'), has('keepfence'), has('visible'), has('atomic')]
   const [gapVisible, sweepFences, repositionLast] = [has('gapvisible'), has('sweepfences'), has('repositionlast')]
+  const keepMarks = has('keepmarks')
   const { invalidate, warm, settle, isAtFloor, dropEntry, dropLease, dropFence } = createOperations(o)
 
   function copy(s: ModelState): ModelState {
@@ -80,7 +81,6 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
       t.gap--
       t.gapAt = s.logged
       t.forget = 'raise'
-      t.lost = true
       emit('slot-lost', s.logged, 0, t)
     }
     forgetSteps(s, emit)
@@ -100,10 +100,8 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
       t.forget = 'sweep-values'
     } else if (s.forget === 'sweep-values') {
       dropEntry(t.redis)
-      if (sweepFences) {
-        dropFence(t.redis)
-        t.redis.answered = 0
-      }
+      if (sweepFences) dropFence(t.redis)
+      if (!keepMarks) t.redis.answered = 0
       t.forget = 'sweep-leases'
     } else if (s.forget === 'sweep-leases') {
       dropLease(t.redis)
@@ -211,7 +209,7 @@ export function rowMachine(given: Partial<ModelOptions> = {}): Machine<ModelStat
       s.readers[1].token === 0
     const isWrong = entry >= 0 && (entry !== s.logged || isGone(o, entry) !== (r.value === 'none'))
     const isStale = entry >= 0 && entry < Math.max(s.invMax, s.warmMax)
-    const isBack = s.gapAt === 0 && (s.back || (entry >= 0 && entry < s.observed && isAtFloor(s)))
+    const isBack = s.back || (entry >= 0 && entry < s.observed && isAtFloor(s))
     if (!(isAtRest && (isWrong || r.fence > 0)) && !isBack && !s.unmet && (s.lost || !isStale)) return NOTHING
     const properties: string[] = []
     if (isAtRest && isWrong) properties.push('P1')

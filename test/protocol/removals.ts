@@ -71,19 +71,19 @@ export const ROW_REMOVALS: readonly RowRemoval[] = [
   },
   {
     rule: 'generation',
-    breaks: ['P1'],
+    breaks: ['P1', 'P3'],
     options: { gap: 1, evict: 1, reads: 2 },
     why: 'a fill from before the forget slips in behind the sweep',
   },
   {
     rule: 'gapvisible',
-    breaks: ['P1'],
+    breaks: ['P1', 'P3'],
     options: { gap: 1, evict: 1, reads: 2 },
     why: 'a fill after the forget still reads a row whose change was lost',
   },
   {
     rule: 'repositionlast',
-    breaks: ['F', 'P1'],
+    breaks: ['F', 'P1', 'P3'],
     options: { gap: 1, rollback: 1, txs: 2, readers: 1, evict: 1 },
     why: 'Redis falls back into a forget that its positions say is done',
   },
@@ -92,6 +92,12 @@ export const ROW_REMOVALS: readonly RowRemoval[] = [
     breaks: ['F'],
     options: { gap: 1, evict: 1, reads: 2 },
     why: 'nobody comes by any more for the fence of a lost change',
+  },
+  {
+    rule: 'keepmarks',
+    breaks: ['P2'],
+    options: { gap: 1, evict: 1, reads: 2 },
+    why: 'consumers of a new slot create entries older than what was answered while the slot was made',
   },
   {
     rule: 'floor',
