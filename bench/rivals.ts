@@ -25,6 +25,7 @@ export const rivals: Bench = async ({ options, scope, print }) => {
   const rounds = options.number('rounds', 3)
   const latencySeconds = options.number('latency', 20)
   const soakSeconds = options.number('soak', 150)
+  const orders = options.number('orders', 2000)
   const servers = await startServers(scope)
   const us = await ours(scope, servers)
   const careful = await rival(scope, servers, { concurrency: 1, warmFrom: 'select' })
@@ -87,14 +88,14 @@ export const rivals: Bench = async ({ options, scope, print }) => {
         { contestant: careful, read: rivalReader(servers, careful) },
         { contestant: fast, read: rivalReader(servers, fast) },
       ],
-      { orders: options.number('orders', 2000), seconds: soakSeconds, writesPerSecond: WRITES_PER_SECOND },
+      { orders, seconds: soakSeconds, writesPerSecond: WRITES_PER_SECOND },
       print,
     )
   }
 
   const report: Report = {
     versions: await versionsOf(servers.sql, us.redis),
-    options: { changes, rounds, latencySeconds, soakSeconds },
+    options: { changes, rounds, latencySeconds, soakSeconds, orders },
     drained: Object.fromEntries(drained),
     latency: Object.fromEntries(latency),
     staleness: Object.fromEntries(judgements),
