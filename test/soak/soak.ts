@@ -38,7 +38,9 @@ export interface SoakResult {
 const RECOVERY_MS = 120_000
 /** Between two looks at rest, at least. */
 const REST_EVERY_MS = 60_000
-const MARK_TIMEOUT_MS = 5_000
+const MARK_TIMEOUT_MS = 20_000
+/** Between faults: at least, and up to so much more. Until Java is back little can be judged. */
+const CALM_MS = { embedded: [1_000, 4_000], distributed: [5_000, 20_000] } as const
 const MAX_STORIES = 10
 /** Few enough to leave time to the system, which has the same cores. */
 const PAUSES_MS = { sqlWriter: 8, httpWriter: 60, http: 6, sdk: 3, raw: 15, sql: 500, mark: 100 }
@@ -108,7 +110,8 @@ export async function runSoak(scope: TestScope, options: SoakOptions): Promise<S
   let restedAtMs = beganMs
   try {
     while (performance.now() - beganMs < options.seconds * 1_000) {
-      await pause(1_000 + random() * 4_000)
+      const [least, more] = CALM_MS[mode]
+      await pause(least + random() * more)
       const fault = faults[Math.floor(random() * faults.length)]
       if (!fault) break
       say(`    ${fault.name}`)
