@@ -11,6 +11,8 @@ export interface ProgressGate {
   noteUseless(): void
   /** A transaction that ends here was handed on: as good as a progress item. */
   noteYielded(lsn: Lsn): void
+  /** Consumers would take a transaction that commits here for one that they have: it lies before what was said. */
+  isBehind(commitLsn: Lsn): boolean
   /** Somebody wants to know. True if the server has to be asked now. */
   request(): boolean
   /** Asked while a transaction was open, or again before the answer came: the server is to be asked once more. */
@@ -44,6 +46,7 @@ export function createProgressGate(startLsn: Lsn): ProgressGate {
       reached = maxLsn(reached, lsn)
       said = reached
     },
+    isBehind: (commitLsn) => commitLsn < said,
     request() {
       const isFirst = request === 'none'
       request = isFirst ? 'asked' : 'asked-again'

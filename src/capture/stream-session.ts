@@ -118,7 +118,10 @@ export async function startStreamSession(
       progress.noteServer(item.lsn)
       return false
     }
-    if (item.kind === 'transaction' && item.endLsn !== null) progress.noteYielded(item.endLsn)
+    if (item.kind === 'transaction') {
+      if (progress.isBehind(item.transaction.commitLsn)) throw outOfOrder(options.slot, item.transaction.commitLsn)
+      if (item.endLsn !== null) progress.noteYielded(item.endLsn)
+    }
     return true
   }
 
@@ -231,6 +234,15 @@ function refusePublicationGap(
   const { sqlState, routine, severity } = notice.report
   if (routine === 'LoadPublications') throw publicationMissing(publication)
   log.debug({ sqlState, routine, severity }, 'a notice in the replication stream')
+}
+
+/** Decoding goes in the order of commits, and says no position before all that commits before it was sent: this is never expected. */
+function outOfOrder(slot: string, commitLsn: Lsn): TrackOpsError {
+  return new TrackOpsError(
+    'SLOT_LOST',
+    `slot ${slot} delivered a transaction behind a position that the server had said to be passed`,
+    { details: { slot, commitLsn: formatLsn(commitLsn) } },
+  )
 }
 
 function halfOpen(silentMs: number): TrackOpsError {
