@@ -17,14 +17,16 @@ export interface Gate<M> {
    * last is looked for. @throws if nothing is meant within a minute
    */
   stop(place: Place, isMeant: (message: M) => boolean): Promise<M>
+  /** As `stop` before it; what was kept back of its connection since passes when the function is called that it resolves with. */
+  hold(isMeant: (message: M) => boolean): Promise<() => void>
 }
 
 const BOUND_MS = 60_000
 
 interface Stop<M> {
-  readonly place: Place
+  readonly place: Place | 'held'
   readonly isMeant: (message: M) => boolean
-  readonly reached: (message: M) => void
+  readonly reached: (message: M, release: () => void) => void
 }
 
 export async function gate<M>(scope: TestScope, serverPort: number, framing: () => Framing<M>): Promise<Gate<M>> {
@@ -35,6 +37,11 @@ export async function gate<M>(scope: TestScope, serverPort: number, framing: () 
     const server = connect(serverPort, '127.0.0.1')
     const framed = framing()
     let isStopped = false
+    let held: Buffer[] | undefined
+    const release = (): void => {
+      for (const bytes of held ?? []) server.write(bytes)
+      held = undefined
+    }
     for (const socket of [client, server]) {
       open.add(socket)
       socket.on('error', () => undefined)
@@ -47,17 +54,26 @@ export async function gate<M>(scope: TestScope, serverPort: number, framing: () 
     client.on('data', (chunk) => {
       for (const { message, bytes } of framed(chunk)) {
         if (isStopped) return
+        if (held) {
+          held.push(bytes)
+          continue
+        }
         if (!awaited?.isMeant(message)) {
           server.write(bytes)
           continue
         }
         const { place, reached } = awaited
         awaited = undefined
+        if (place === 'held') {
+          held = [bytes]
+          reached(message, release)
+          continue
+        }
         isStopped = true
         server.unpipe(client)
         server.resume()
         const length = { before: 0, within: bytes.length >> 1, behind: bytes.length }[place]
-        server.write(bytes.subarray(0, length), () => reached(message))
+        server.write(bytes.subarray(0, length), () => reached(message, release))
       }
     })
   }
@@ -70,13 +86,20 @@ export async function gate<M>(scope: TestScope, serverPort: number, framing: () 
   })
   const address = proxy.address()
   if (address === null || typeof address === 'string') throw new Error('the gate has no port')
+  async function wait<T>(
+    place: Stop<M>['place'],
+    isMeant: Stop<M>['isMeant'],
+    what: (message: M, release: () => void) => T,
+  ): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    awaited = { place, isMeant, reached: (message, release) => resolve(what(message, release)) }
+    const bound = setTimeout(() => reject(new Error(`nothing came to be stopped: ${place}`)), BOUND_MS)
+    return await promise.finally(() => clearTimeout(bound))
+  }
+
   return {
     port: address.port,
-    async stop(place, isMeant) {
-      const { promise, resolve, reject } = Promise.withResolvers<M>()
-      awaited = { place, isMeant, reached: resolve }
-      const bound = setTimeout(() => reject(new Error(`nothing came to be stopped ${place} it`)), BOUND_MS)
-      return await promise.finally(() => clearTimeout(bound))
-    },
+    stop: (place, isMeant) => wait(place, isMeant, (message) => message),
+    hold: (isMeant) => wait('held', isMeant, (_, release) => release),
   }
 }

@@ -114,7 +114,7 @@ export async function tcpProxy(scope: TestScope, targetPort: number): Promise<Tc
 }
 
 /** The same URL, by way of the proxy. */
-export function through(url: string, proxy: TcpProxy): string {
+export function through(url: string, proxy: { readonly port: number }): string {
   const proxied = new URL(url)
   proxied.port = String(proxy.port)
   return proxied.href
