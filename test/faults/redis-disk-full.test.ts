@@ -1,6 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { appendFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
 import { defer } from '../support/defer.ts'
@@ -9,6 +6,7 @@ import { testSystem } from '../support/system.ts'
 import { statusOf } from '../support/verdict.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { checkUnderLoad } from './redis-lost.ts'
+import { fillDisk, mountSmallDisk } from './small-disk.ts'
 
 test('a Redis whose disk is full, and has room again: all goes on by itself, and nothing is stale', async (t) => {
   const redis = await testRedis(t)
@@ -28,7 +26,7 @@ test('a Redis whose disk is full, and has room again: all goes on by itself, and
       {
         name: 'its disk full, and no longer',
         async run({ redisServer }, progress) {
-          const free = fill(redisServer.dataDirectory)
+          const free = fillDisk(redisServer.dataDirectory)
           await untilRefused()
           await progress()
           free()
@@ -37,7 +35,7 @@ test('a Redis whose disk is full, and has room again: all goes on by itself, and
       {
         name: 'its disk full, killed, and started again with room',
         async run({ redisServer }, progress) {
-          const free = fill(redisServer.dataDirectory)
+          const free = fillDisk(redisServer.dataDirectory)
           await untilRefused()
           await progress()
           await redisServer.kill()
@@ -50,32 +48,15 @@ test('a Redis whose disk is full, and has room again: all goes on by itself, and
   })
 })
 
-/** The server's directory becomes a disk of its own, of a few megabytes. Gives why that is not possible here, or null. */
+/** Gives why its directory may not become a disk of its own here, or null. */
 async function onSmallDisk(t: TestContext, redis: TestRedis): Promise<string | null> {
   await redis.stop()
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'trackops-test', redis.dataDirectory], { stdio: 'pipe' })
-  } catch (error) {
-    return `no disk of its own may be mounted: ${error instanceof Error ? error.message.trim() : ''}`
-  }
+  const disk = mountSmallDisk(redis.dataDirectory, '8m')
+  if ('refused' in disk) return disk.refused
   defer(t, async () => {
     await redis.kill()
-    execFileSync('umount', [redis.dataDirectory])
+    disk.unmount()
   })
   await redis.start()
   return null
-}
-
-/** Takes all the room that there is. Gives what makes room again. */
-function fill(directory: string): () => void {
-  const ballast = join(directory, 'ballast')
-  for (let bytes = 1024 * 1024; bytes >= 1;) {
-    try {
-      appendFileSync(ballast, Buffer.alloc(bytes))
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-      bytes >>= 1
-    }
-  }
-  return () => rmSync(ballast)
 }
