@@ -64,6 +64,8 @@ export async function killSite(scope: TestScope, log?: GatedLog) {
     source: await gate(scope, postgres.port, postgresRequests),
     inventory: await gate(scope, postgres.port, postgresRequests),
     redis: await gate(scope, redisServer.port, redisCommands),
+    /** Of `forget`, beside the process that serves. */
+    command: await gate(scope, redisServer.port, redisCommands),
   }
   const ports = { order: await freePort(), inventory: await freePort(), console: await freePort() }
   const env = {
@@ -177,6 +179,7 @@ export async function killSite(scope: TestScope, log?: GatedLog) {
   }
 
   return {
+    orderUrl,
     sql,
     inventorySql,
     redis,
@@ -185,6 +188,7 @@ export async function killSite(scope: TestScope, log?: GatedLog) {
     sourceUrl: postgres.url,
     start,
     kill,
+    forget: () => startCli(scope, ['forget'], { ...env, REDIS_URL: `redis://127.0.0.1:${gates.command.port}/0` }),
     caughtUp: () => caughtUp(judged(running?.areApart)),
     assertNothingStale: () => assertNothingStale(judged(running?.areApart)),
     recover,
