@@ -56,16 +56,20 @@ test('rights that are revoked and given back', async (t) => {
   for (const { name, take, give, reason } of RIGHTS) {
     await t.test(`${name}: one reason meanwhile, not ready, and all goes on when it is given back`, async () => {
       await sql.unsafe(take)
-      await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`
-      await waitFor(() => statusOf(system), {
-        what: 'the reason to be told',
-        until: ({ isReady, stream }) => !isReady && reason.test(stream.reason ?? ''),
-      })
-      assert.match(system.system().reason() ?? '', reason)
-      assert.equal((await fetch(`${system.consoleUrl}/health/ready`)).status, 503)
-      assert.equal((await fetch(`${system.consoleUrl}/health/live`)).status, 200)
-      await change(sql)
-      await sql.unsafe(give)
+      // Given back whatever happens, or the cases behind this one would fail with it.
+      try {
+        await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`
+        await waitFor(() => statusOf(system), {
+          what: 'the reason to be told',
+          until: ({ isReady, stream }) => !isReady && reason.test(stream.reason ?? ''),
+        })
+        assert.match(system.system().reason() ?? '', reason)
+        assert.equal((await fetch(`${system.consoleUrl}/health/ready`)).status, 503)
+        assert.equal((await fetch(`${system.consoleUrl}/health/live`)).status, 200)
+        await change(sql)
+      } finally {
+        await sql.unsafe(give)
+      }
       await goesOn(system)
     })
   }
@@ -77,18 +81,21 @@ test('rights that are revoked and given back', async (t) => {
       const list = `${system.orderUrl}/api/customers/${customer}/orders`
       const id = crypto.randomUUID()
       await sql`revoke select on orders from app`
-      await sql`insert into orders (id, customer_id) values (${id}, ${customer})`
-      await waitFor(async () => await system.redis.exists(`order:status:${id}`), {
-        what: 'the change to be cached',
-        until: (n) => n === 1,
-      })
-      const status = await fetch(`${system.orderUrl}/api/orders/${id}/status`)
-      assert.deepEqual([status.status, status.headers.get('x-cache')], [200, 'hit'])
-      const refused = await fetch(list)
-      assert.equal(refused.status, 503)
-      assert.match(refused.headers.get('content-type') ?? '', /problem\+json/)
-      assert.doesNotMatch(await refused.text(), /permission denied|select/i)
-      await sql`grant select on orders to app`
+      try {
+        await sql`insert into orders (id, customer_id) values (${id}, ${customer})`
+        await waitFor(async () => await system.redis.exists(`order:status:${id}`), {
+          what: 'the change to be cached',
+          until: (n) => n === 1,
+        })
+        const status = await fetch(`${system.orderUrl}/api/orders/${id}/status`)
+        assert.deepEqual([status.status, status.headers.get('x-cache')], [200, 'hit'])
+        const refused = await fetch(list)
+        assert.equal(refused.status, 503)
+        assert.match(refused.headers.get('content-type') ?? '', /problem\+json/)
+        assert.doesNotMatch(await refused.text(), /permission denied|select/i)
+      } finally {
+        await sql`grant select on orders to app`
+      }
       const { orders } = (await (await fetch(list)).json()) as { orders: { id: string }[] }
       assert.deepEqual(
         orders.map((order) => order.id),
@@ -101,20 +108,26 @@ test('rights that are revoked and given back', async (t) => {
   await t.test('SELECT on what an event holds: the event waits, and the cache does not', async () => {
     const id = crypto.randomUUID()
     await sql`revoke select on order_items from app`
-    await sql`insert into orders (id) values (${id})`
-    const reason = /^order-event-consumer: .*\(42501\) \[POSTGRES_REFUSED\]/
-    await waitFor(() => system.system().reason(), { what: 'the reason to be told', until: (text) => reason.test(text) })
-    const { isReady, consumers } = await statusOf(system)
-    assert.equal(isReady, false)
-    assert.deepEqual(
-      consumers.filter((consumer) => consumer.reason !== null).map((consumer) => consumer.name),
-      ['order-event-consumer'],
-    )
-    await waitFor(async () => await system.redis.exists(`order:status:${id}`), {
-      what: 'the change to be cached',
-      until: (n) => n === 1,
-    })
-    await sql`grant select on order_items to app`
+    try {
+      await sql`insert into orders (id) values (${id})`
+      const reason = /^order-event-consumer: .*\(42501\) \[POSTGRES_REFUSED\]/
+      await waitFor(() => system.system().reason(), {
+        what: 'the reason to be told',
+        until: (text) => reason.test(text),
+      })
+      const { isReady, consumers } = await statusOf(system)
+      assert.equal(isReady, false)
+      assert.deepEqual(
+        consumers.filter((consumer) => consumer.reason !== null).map((consumer) => consumer.name),
+        ['order-event-consumer'],
+      )
+      await waitFor(async () => await system.redis.exists(`order:status:${id}`), {
+        what: 'the change to be cached',
+        until: (n) => n === 1,
+      })
+    } finally {
+      await sql`grant select on order_items to app`
+    }
     await goesOn(system)
     assert.equal((await statusOf(system)).deadLetters, 0)
   })
