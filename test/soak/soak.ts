@@ -42,6 +42,8 @@ const MARK_TIMEOUT_MS = 20_000
 /** Between faults: at least, and up to so much more. Until Java is back little can be judged. */
 const CALM_MS = { embedded: [1_000, 4_000], distributed: [5_000, 20_000] } as const
 const MAX_STORIES = 10
+const MAX_STARTS = 30
+const PORT_PAUSE_MS = 2_000
 /** Few enough to leave time to the system, which has the same cores. */
 const PAUSES_MS = { sqlWriter: 8, httpWriter: 60, http: 6, sdk: 3, raw: 15, sql: 500, mark: 100 }
 
@@ -123,8 +125,7 @@ export async function runSoak(scope: TestScope, options: SoakOptions): Promise<S
           random,
           running: () => running,
           startAgain: async () => {
-            running = site.up(env)
-            await running.ready()
+            running = await upAgain(site, env)
           },
         }),
       )
@@ -229,6 +230,20 @@ async function startSite(
       return { site, env, running }
     } catch (error) {
       if (attempt === 3 || !running.stderr().includes('PORT_TAKEN')) throw error
+    }
+  }
+}
+
+/** While it was down, a program beside it may have taken one of its ports for a while. */
+async function upAgain(site: UpSite, env: Record<string, string>): Promise<CliProcess> {
+  for (let attempt = 1; ; attempt++) {
+    const running = site.up(env)
+    try {
+      await running.ready()
+      return running
+    } catch (error) {
+      if (attempt === MAX_STARTS || !running.stderr().includes('PORT_TAKEN')) throw error
+      await pause(PORT_PAUSE_MS)
     }
   }
 }
