@@ -24,7 +24,7 @@ test('a Redis that is slow, or too slow to wait for, holds up no reader for long
         await waitFor(() => watch.reads() > 100 && watch.writes() > 100, { what: 'reads and writes' })
         proxy.delayReplies(delayMs)
         const [reads, writes, connections] = [watch.reads(), watch.writes(), proxy.connections()]
-        await waitFor(() => watch.reads() > reads + 200, { what: 'readers to be answered' })
+        await waitFor(() => watch.reads() > reads + 80, { what: 'readers to be answered' })
         // After some seconds a connection that says nothing is given up, and nobody waits for it any more. Before that it
         // costs one of them the wait, not each.
         assert.equal(proxy.connections(), connections, 'readers are answered while nobody has given up the connection')
