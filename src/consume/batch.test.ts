@@ -23,6 +23,15 @@ test('what was processed before is left out when it is delivered again, and the 
   assert.deepEqual([half.to, half.changeCount], [place(21), 1])
 })
 
+test('P3: what a stream that broke brings again within one batch is left out, whole and in part', () => {
+  const again = [transaction(10, [row(1)]), transaction(20, [row(2), row(3)]), transaction(30, [row(4)])]
+  const { items, to, changeCount } = unprocessed([...again.slice(0, 2), progress(25), ...again], place(0))
+  assert.deepEqual(idsOf(items), ['10.1', '20.1', '20.2', '30.1'])
+  assert.deepEqual([to, changeCount], [place(31), 4])
+  const piece = transaction(20, [row(2)], { isLast: false })
+  assert.deepEqual(idsOf(unprocessed([piece, ...again.slice(0, 2)], place(11)).items), ['20.1', '20.2'])
+})
+
 test('after the last piece of a transaction the position is its end, with which the slot may be acked', () => {
   assert.deepEqual(unprocessed([transaction(10, [row(1)])], place(0)).to, place(11))
   assert.deepEqual(unprocessed([transaction(10, [row(1), row(2)], { isLast: false })], place(0)).to, place(10, 2))

@@ -25,7 +25,9 @@ export interface Unprocessed {
 }
 
 /**
- * Leaves out what lies at or before `from`: redelivered after a restart. After the last piece of a transaction the position is
+ * Leaves out what lies at or before `from`, or before what came earlier in the same batch: redelivered after a restart, or because a
+ * stream broke while its consumer had not come to what it had brought. Of a key's changes the last is the newest, so none may come
+ * again behind a later one (P3). After the last piece of a transaction the position is
  * its end LSN with ordinal 0: every change that commits later is behind that, and the slot may be acked up to it.
  */
 export function unprocessed(items: readonly StreamItem[], from: Position): Unprocessed {
@@ -45,10 +47,10 @@ export function unprocessed(items: readonly StreamItem[], from: Position): Unpro
       changeCount += item.changes.length
       continue
     }
-    // In order: where the first is behind `from`, all are.
+    // In order: where the first is behind what was reached, all are.
     const [first] = item.changes
-    const isNew = first === undefined || isAfter(first, from)
-    const changes = isNew ? item.changes : item.changes.filter((change) => isAfter(change, from))
+    const isNew = first === undefined || isAfter(first, to)
+    const changes = isNew ? item.changes : item.changes.filter((change) => isAfter(change, to))
     if (changes.length > 0) {
       kept.push(changes.length === item.changes.length ? item : { ...item, changes })
       changeCount += changes.length

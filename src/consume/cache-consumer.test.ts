@@ -87,6 +87,17 @@ test('redelivery changes nothing, and the stream is continued behind the stored 
   assert.deepEqual(again.status().appliedPosition, place(70))
 })
 
+test('P3: a stream that breaks and brings again what the consumer had not come to leaves no older state behind', async (t) => {
+  const cache = await cacheFixture(t)
+  const brought = [
+    transaction(10, [insert(row('1', 'NEW'))]),
+    transaction(20, [update(row('1', 'NEW'), row('1', 'PAID'))]),
+  ]
+  // The last of them is in another call than the first time, with a position that has been reached.
+  await runThrough(cache.make('together', { changesPerCall: 3 }), [...brought, ...brought])
+  assert.equal(await cache.status('1'), 'PAID')
+})
+
 test('L1: what was applied is durable only when the fsync window has passed, and nothing of an earlier run is', async (t) => {
   const cache = await cacheFixture(t)
   const consumer = cache.make('together', { fsyncWindowMs: 60_000 })
