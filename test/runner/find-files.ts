@@ -5,7 +5,10 @@ import type { RunOptions } from './options.ts'
 
 const FOLDERS = ['src', 'app', 'test', 'console', 'bench']
 
-/** Test files of the repository, absolute and sorted. A long test runs with --full, or where a filter names it. */
+/**
+ * Test files of the repository, absolute, those below `test` first: they take longest, and would run alone at the end. A long test
+ * runs with --full, or where a filter names it.
+ */
 export function findTestFiles(root: string, options: RunOptions): string[] {
   const all = FOLDERS.flatMap((folder) => filesBelow(root, folder)).filter((path) => path.endsWith('.test.ts'))
   const wanted = all.filter((path) =>
@@ -13,7 +16,10 @@ export function findTestFiles(root: string, options: RunOptions): string[] {
       ? options.filters.some((filter) => path.includes(filter))
       : options.full || !path.endsWith('.long.test.ts'),
   )
-  return wanted.toSorted().map((path) => join(root, path))
+  return wanted
+    .toSorted()
+    .toReversed()
+    .map((path) => join(root, path))
 }
 
 function filesBelow(root: string, folder: string): string[] {
