@@ -95,7 +95,7 @@ export interface TransactionPiece {
   readonly kind: 'transaction'
   readonly transaction: Transaction
   readonly changes: readonly ChangeEvent[]
-  /** True if `changes` is all of the transaction. */
+  /** True if `changes` is all of the transaction, and nothing newer came before it. */
   readonly isWhole: boolean
   /** On the last (or only) piece, where the commit record ends: the LSN to ack once its effects are safe. Else null. */
   readonly endLsn: Lsn | null

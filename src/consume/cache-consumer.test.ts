@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { waitFor } from '../../test/support/wait-for.ts'
+import type { TransactionPiece } from '../change/change-event.ts'
 import { partial } from '../change/debezium/fixtures/build.ts'
 import { lsnToFixedHex } from '../change/lsn.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
@@ -95,6 +96,21 @@ test('P3: a stream that breaks and brings again what the consumer had not come t
   ]
   // The last of them is in another call than the first time, with a position that has been reached.
   await runThrough(cache.make('together', { changesPerCall: 3 }), [...brought, ...brought])
+  assert.equal(await cache.status('1'), 'PAID')
+})
+
+test('P3: a topic in which a connector sends transactions again, as pieces, holds no older state afterwards', async (t) => {
+  const cache = await cacheFixture(t)
+  const atOffset = (piece: TransactionPiece, offset: number, isWhole = true): TransactionPiece => ({
+    ...piece,
+    isWhole,
+    changes: piece.changes.map((change) => ({ ...change, position: place(offset, 1) })),
+    endLsn: lsn(offset + 1),
+  })
+  const made = transaction(10, [insert(row('1', 'NEW'))])
+  const paid = transaction(20, [update(row('1', 'NEW'), row('1', 'PAID'))])
+  const topic = [atOffset(made, 1), atOffset(paid, 2), atOffset(made, 3, false), atOffset(paid, 4)]
+  await runThrough(cache.make('together', { changesPerCall: 3 }), topic)
   assert.equal(await cache.status('1'), 'PAID')
 })
 

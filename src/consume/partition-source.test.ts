@@ -20,9 +20,12 @@ interface Told {
   readonly id?: string
   readonly snapshot?: string | null
   readonly table?: string
+  /** End of the commit before its own. */
+  readonly previous?: number | null
 }
 
-function envelope({ op = 'c', xid = 10, lsn = 100, id = 'a', snapshot = null, table = 'items' }: Told): string {
+function envelope(told: Told): string {
+  const { op = 'c', xid = 10, lsn = 100, id = 'a', snapshot = null, table = 'items', previous = null } = told
   const row = { id, owner: null, status: 'S', details: null }
   const source = {
     connector: 'postgresql',
@@ -32,7 +35,7 @@ function envelope({ op = 'c', xid = 10, lsn = 100, id = 'a', snapshot = null, ta
     lsn,
     ts_us: 5,
     snapshot,
-    sequence: null,
+    sequence: JSON.stringify([previous === null ? null : String(previous), String(lsn)]),
   }
   return JSON.stringify({ before: null, after: row, source, op })
 }
@@ -97,6 +100,56 @@ test('it reads from where its reader tells, and gives changes at their offsets, 
     ],
   )
   assert.equal(await source.next({ changes: 100 }, NEVER), undefined)
+})
+
+test('P3: what a connector sends again behind newer transactions comes as pieces, until it is where it was', async () => {
+  const sent = [
+    envelope({ xid: 10, lsn: 100, previous: null }),
+    envelope({ xid: 11, lsn: 110, previous: 105 }),
+    envelope({ xid: 12, lsn: 120, previous: 115 }),
+  ]
+  const later = envelope({ xid: 13, lsn: 130, previous: 125 })
+  const again = [...sent, ...sent, later, envelope({ xid: 14, lsn: 140, previous: 135 })]
+  const { source } = sourceOver(
+    again.slice(0, 5).map((value, index) => record(3 + index, value)),
+    again.slice(5).map((value, index) => record(8 + index, value)),
+  )
+  const wholes: (readonly [number, boolean])[] = []
+  for (
+    let items = await source.next({ changes: 100 }, NEVER);
+    items;
+    items = await source.next({ changes: 100 }, NEVER)
+  )
+    for (const item of items) if (item.kind === 'transaction') wholes.push([item.transaction.xid, item.isWhole])
+  assert.deepEqual(wholes, [
+    [10, true],
+    [11, true],
+    [12, true],
+    [10, false],
+    // Also the last that was fetched: more of it may come.
+    [11, false],
+    [12, true],
+    [13, true],
+    [14, false],
+  ])
+})
+
+test('a slot that was made anew begins another order', async () => {
+  const { source } = sourceOver([
+    record(3, envelope({ xid: 10, lsn: 100, previous: 95 })),
+    record(4, envelope({ op: 'r', xid: 11, lsn: 20, snapshot: 'last' })),
+    record(5, envelope({ xid: 12, lsn: 30, previous: 25 })),
+    record(6, envelope({ xid: 13, lsn: 40, previous: 35 })),
+  ])
+  const items = await source.next({ changes: 100 }, NEVER)
+  assert.deepEqual(
+    items?.flatMap((item) => (item.kind === 'transaction' ? [[item.transaction.xid, item.isWhole]] : [])),
+    [
+      [10, true],
+      [12, true],
+      [13, false],
+    ],
+  )
 })
 
 test('tombstones, heartbeats and transaction records say nothing about rows, and only move it', async () => {

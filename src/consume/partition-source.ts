@@ -8,6 +8,7 @@ import type { FetchedRecords, KafkaRecord } from '../log/kafka/committed-records
 import type { OwnPartition } from '../log/kafka/partition-group.ts'
 import { TrackOpsError } from '../runtime/errors.ts'
 import type { BatchLimits, BatchSource } from './batch.ts'
+import { createCommitOrder } from './commit-order.ts'
 import { groupChanges, type PartitionChange } from './group-changes.ts'
 
 export interface PartitionSourceDeps {
@@ -32,7 +33,8 @@ export interface UnreadableRecord {
 
 /**
  * One partition of a change topic, as a source of what capture gives elsewhere. A position is an offset here; records that say nothing
- * about rows (tombstones, heartbeats, what is not ours) only move it.
+ * about rows (tombstones, heartbeats, what is not ours) only move it. Transactions that the connector sends again are handed on as
+ * pieces, which invalidate and refill: what they show is older than what came before them, and must not become a value (P3).
  */
 export function createPartitionSource(deps: PartitionSourceDeps): BatchSource {
   const { partition, decoder, relations } = deps
@@ -40,6 +42,7 @@ export function createPartitionSource(deps: PartitionSourceDeps): BatchSource {
   let fetched: AsyncIterator<FetchedRecords> | undefined
   let waiting: StreamItem[] = []
   let snapshotSeen: Lsn | null = null
+  const order = createCommitOrder()
 
   async function read(record: KafkaRecord): Promise<PartitionChange | null> {
     let envelope: RowEnvelope | null = null
@@ -74,13 +77,20 @@ export function createPartitionSource(deps: PartitionSourceDeps): BatchSource {
       const change = await read(record)
       if (change) changes.push(change)
     }
-    const items = groupChanges(changes, snapshotSeen)
-    for (const item of items) {
+    const items: StreamItem[] = []
+    for (const item of groupChanges(changes, snapshotSeen)) {
+      if (item.kind === 'transaction') {
+        items.push(order.comesAgain(item.transaction) ? { ...item, isWhole: false } : item)
+        continue
+      }
+      items.push(item)
       if (item.kind !== 'snapshot' || item.supersedes === undefined) continue
+      order.reset()
       snapshotSeen = item.supersedes
       await deps.onSnapshot?.(snapshotSeen)
     }
-    return [...items, { kind: 'progress', lsn: toLsn(nextOffset) }]
+    items.push({ kind: 'progress', lsn: toLsn(nextOffset) })
+    return items
   }
 
   function take({ changes }: BatchLimits): readonly StreamItem[] {
