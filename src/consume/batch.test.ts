@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import fc from 'fast-check'
+
 import type { StreamItem } from '../change/change-event.ts'
 import { unprocessed } from './batch.ts'
 import { cutIntoCalls, endsBy, xidsOf } from './cache-batch.ts'
@@ -30,6 +32,34 @@ test('P3: what a stream that broke brings again within one batch is left out, wh
   assert.deepEqual([to, changeCount], [place(31), 4])
   const piece = transaction(20, [row(2)], { isLast: false })
   assert.deepEqual(idsOf(unprocessed([piece, ...again.slice(0, 2)], place(11)).items), ['20.1', '20.2'])
+})
+
+test('P3: however often a stream breaks, and however it is cut into calls, each change is kept once, in order', () => {
+  const runs = fc.array(fc.record({ on: fc.integer({ min: 1, max: 6 }), back: fc.nat({ max: 8 }) }), { minLength: 1 })
+  fc.assert(
+    fc.property(runs, fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }), (given, sizes) => {
+      const items: StreamItem[] = []
+      let next = 1
+      let furthest = 0
+      for (const { on, back } of given) {
+        for (let step = 0; step < on; step++, next++)
+          items.push(transaction(10 * next, [row(1), row(2)]), progress(10 * next + 1))
+        furthest = Math.max(furthest, next - 1)
+        next = Math.max(1, next - back)
+      }
+      const kept: string[] = []
+      let from = place(0)
+      for (let call = 0; items.length > 0; call++) {
+        const some = unprocessed(items.splice(0, sizes[call % sizes.length]), from)
+        kept.push(...idsOf(some.items))
+        from = some.to
+      }
+      const all = Array.from({ length: furthest }, (_, index) =>
+        [1, 2].map((ordinal) => `${10 * (index + 1)}.${ordinal}`),
+      )
+      assert.deepEqual(kept, all.flat())
+    }),
+  )
 })
 
 test('after the last piece of a transaction the position is its end, with which the slot may be acked', () => {
