@@ -26,9 +26,11 @@ export interface Unprocessed {
 
 /**
  * Leaves out what lies at or before `from`, or before what came earlier in the same batch: redelivered after a restart, or because a
- * stream broke while its consumer had not come to what it had brought. Of a key's changes the last is the newest, so none may come
- * again behind a later one (P3). After the last piece of a transaction the position is
- * its end LSN with ordinal 0: every change that commits later is behind that, and the slot may be acked up to it.
+ * stream broke while its consumer had not come to what it had brought. Of a key's changes the last counts, so none may come again
+ * behind a later one (P3).
+ *
+ * After the last piece of a transaction the position is its end LSN with ordinal 0: every change that commits later is behind that, and
+ * the slot may be acked up to it.
  */
 export function unprocessed(items: readonly StreamItem[], from: Position): Unprocessed {
   const kept: StreamItem[] = []
