@@ -98,7 +98,7 @@ async function httpLoad(site: UpSite, signal: AbortSignal): Promise<void> {
         const { id } = (await created.json()) as { id: string }
         if (n % 2 === 0) await (await fetch(`${site.orderUrl}/api/orders/${id}`, { method: 'DELETE' })).text()
       } catch {
-        // The process has just been killed: what it had not answered may be there or not.
+        // The process has just been killed: what it had not answered may be there or not. Without a pause this would only spin.
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
     }

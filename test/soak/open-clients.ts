@@ -15,7 +15,7 @@ import type { SoakContext } from './context.ts'
 
 const ROOT = new URL('../../', import.meta.url).pathname
 
-/** The checker orders a row's answers by their stamps, and a machine's clock may be set back. As in app/migrations/orders otherwise. */
+/** The checker orders a row's answers by their stamps, and a machine's clock may be set back. In the place of app/migrations/orders. */
 const STAMP_THAT_NEVER_GOES_BACK = `
   create or replace function orders_stamp() returns trigger language plpgsql as $$
   begin
